@@ -1,0 +1,1 @@
+"""Gaussian mixtures as values, the one pass over the data, and the covariance families."""

@@ -1,0 +1,188 @@
+"""The one pass over the data, shared by the E-step, the M-step and every posterior gradient.
+
+A Gaussian component is an exponential family with features phi(x) = [1, x, vech(x x')] and natural
+parameters Theta, so that Theta @ phi is the log joint density of row and component. The
+log-likelihood is a weighted sum of its logsumexp, and the derivative of that sum with respect to
+Theta is R @ phi': the responsibilities times the features, which are the expected sufficient
+statistics of the M-step. One blocked sweep of two matrix products gives both.
+
+Rows are shifted and scaled to a `Frame` inside the block, so nothing of the size of the data is
+ever copied, and nothing of size n x k is ever stored.
+"""
+
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+from bayesgmm.gaussian.mixture import LOG_2PI, Mixture, half_log_det, whitener
+
+BLOCK = 4096
+
+
+class Frame(NamedTuple):
+    """Coordinates of the sweep: z = (x - shift) / scale, column by column; both of shape (d,)."""
+
+    shift: Float[Array, " d"]
+    scale: Float[Array, " d"]
+
+
+class Statistics(NamedTuple):
+    """Expected sufficient statistics of the components, in the user's units.
+
+    Attributes:
+        counts: expected rows of each component, shape (..., k).
+        means: their weighted means, shape (..., k, d); zero where a count is zero.
+        scatter: sums of squares and products about those means, shape (..., k, d, d).
+    """
+
+    counts: Float[Array, "*s k"]
+    means: Float[Array, "*s k d"]
+    scatter: Float[Array, "*s k d d"]
+
+
+def frame_of(X: Float[np.ndarray, "n d"], row_weights: Float[np.ndarray, " n"] | None) -> Frame:
+    """Weighted column means and standard deviations; a constant column keeps the scale 1."""
+    shift = np.average(X, axis=0, weights=row_weights)
+    variance = np.zeros_like(shift)
+    for j in range(X.shape[1]):  # column by column, so that no copy of the data is made
+        variance[j] = np.average(np.square(X[:, j] - shift[j]), weights=row_weights)
+    scale = np.sqrt(variance)
+    return Frame(shift, np.where(scale > 0, scale, 1.0))
+
+
+def natural(mixture: Mixture, frame: Frame) -> Float[Array, "*s k p"]:
+    """Natural parameters in the frame, with the log weights and all constants included."""
+    means = (mixture.means - frame.shift) / frame.scale
+    scale_tril = mixture.scale_tril / frame.scale[:, None]
+    d = means.shape[-1]
+    scale_inverse = whitener(scale_tril)
+    precision = jnp.swapaxes(scale_inverse, -1, -2) @ scale_inverse
+    linear = jnp.einsum("...ab,...b->...a", precision, means)
+    const = (
+        jnp.log(mixture.weights)
+        - half_log_det(scale_tril)
+        - (linear * means).sum(-1) / 2
+        - d * LOG_2PI / 2
+    )
+    rows, columns = np.tril_indices(d)
+    quadratic = -precision[..., rows, columns] * np.where(rows == columns, 0.5, 1.0)
+    return jnp.concatenate([const[..., None], linear, quadratic], axis=-1)
+
+
+def features(Z: Float[Array, "n d"]) -> Float[Array, "p n"]:
+    """phi(z) = [1, z, vech(z z')] of every row, features first."""
+    columns = Z.T
+    rows, cols = np.tril_indices(Z.shape[1])
+    ones = jnp.ones((1, Z.shape[0]), Z.dtype)
+    return jnp.concatenate([ones, columns, columns[rows] * columns[cols]])
+
+
+def _sweep_block(theta: Array, Z: Array, row_weights: Array) -> tuple[Array, Array]:
+    phi = features(Z)
+    joint = theta @ phi
+    top = joint.max(-2, keepdims=True)
+    unnormalised = jnp.exp(joint - top)
+    total = unnormalised.sum(-2, keepdims=True)
+    log_density = (top + jnp.log(total))[..., 0, :]
+    resp = unnormalised * (row_weights / total)
+    return (log_density * row_weights).sum(-1), resp @ phi.T
+
+
+def sweep(
+    theta: Float[Array, "k p"],
+    X: Float[Array, "n d"],
+    row_weights: Float[Array, " n"],
+    frame: Frame,
+) -> tuple[Float[Array, ""], Float[Array, "k p"]]:
+    """Log-likelihood of the rows in the frame, and R @ phi', its derivative in theta.
+
+    Args:
+        theta: natural parameters in the frame (`natural`), shape (k, p).
+        X: rows in the user's units, shape (n, d); never copied.
+        row_weights: shape (n,), non-negative.
+        frame: shift and scale applied block by block.
+
+    Returns:
+        The weighted log-likelihood *of the scaled rows* and the statistics, shape (k, p).
+    """
+    n = X.shape[0]
+    if n <= BLOCK:
+        return _sweep_block(theta, (X - frame.shift) / frame.scale, row_weights)
+
+    def add(carry: tuple[Array, Array], i: Array) -> tuple[tuple[Array, Array], None]:
+        first = jnp.minimum(i * BLOCK, n - BLOCK)  # the last block overlaps; its old rows weigh 0
+        Z = (lax.dynamic_slice_in_dim(X, first, BLOCK) - frame.shift) / frame.scale
+        fresh = first + jnp.arange(BLOCK) >= i * BLOCK
+        block_weights = lax.dynamic_slice_in_dim(row_weights, first, BLOCK) * fresh
+        value, statistics = _sweep_block(theta, Z, block_weights)
+        return (carry[0] + value, carry[1] + statistics), None
+
+    zero = (jnp.zeros(theta.shape[:-2]), jnp.zeros_like(theta))
+    return lax.scan(add, zero, jnp.arange(-(-n // BLOCK)))[0]
+
+
+def log_jacobian(row_weights: Float[Array, " n"], frame: Frame) -> Float[Array, ""]:
+    """What to add to a log-likelihood in the frame to have it in the user's units."""
+    return -row_weights.sum() * jnp.log(frame.scale).sum()
+
+
+@jax.custom_jvp
+def log_likelihood(
+    theta: Float[Array, "k p"],
+    X: Float[Array, "n d"],
+    row_weights: Float[Array, " n"],
+    frame: Frame,
+) -> Float[Array, ""]:
+    """`sweep`'s first result, whose derivative in theta is its second; one pass for both.
+
+    Raises:
+        TypeError: a derivative with respect to the rows, their weights or the frame is asked for.
+    """
+    return sweep(theta, X, row_weights, frame)[0]
+
+
+def _log_likelihood_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
+    theta_dot, *others = tangents
+    if any(not _is_zero(leaf) for leaf in jax.tree.leaves(others, is_leaf=_is_zero)):
+        raise TypeError(
+            "the fused log-likelihood has no derivative with respect to the data, "
+            "their weights or their scaling; differentiate the parameters only."
+        )
+    value, statistics = sweep(*primals)
+    if _is_zero(theta_dot):
+        return value, jnp.zeros_like(value)
+    return value, jnp.vdot(statistics, theta_dot)
+
+
+def _is_zero(tangent: Any) -> bool:
+    return type(tangent) is jax.custom_derivatives.SymbolicZero
+
+
+log_likelihood.defjvp(_log_likelihood_jvp, symbolic_zeros=True)
+
+
+def mixture_log_likelihood(
+    mixture: Mixture, X: Float[Array, "n d"], row_weights: Float[Array, " n"], frame: Frame
+) -> Float[Array, ""]:
+    """Weighted log-likelihood of the mixture in the user's units, differentiable in its arrays."""
+    fused = log_likelihood(natural(mixture, frame), X, row_weights, frame)
+    return fused + log_jacobian(row_weights, frame)
+
+
+def unpack(raw: Float[Array, "*s k p"], frame: Frame) -> Statistics:
+    """Expected sufficient statistics in the user's units from the sweep's second result."""
+    d = frame.shift.shape[0]
+    counts = raw[..., 0]
+    safe = jnp.where(counts > 0, counts, 1.0)
+    means = raw[..., 1 : d + 1] / safe[..., None]
+    rows, cols = np.tril_indices(d)
+    place = np.zeros((d, d), dtype=int)
+    place[rows, cols] = place[cols, rows] = np.arange(rows.size)
+    second = raw[..., d + 1 :][..., place]
+    scatter = second - counts[..., None, None] * means[..., :, None] * means[..., None, :]
+    units = frame.scale[:, None] * frame.scale[None, :]
+    return Statistics(counts, frame.shift + frame.scale * means, scatter * units)

@@ -1,0 +1,1 @@
+"""Maximum likelihood: seeding, EM, restarts, criteria, selection and information."""

@@ -1,0 +1,25 @@
+"""Information criteria; for all of them smaller is better."""
+
+import numpy as np
+from jaxtyping import Float
+
+
+def aic(log_likelihood: float, n_parameters: int) -> float:
+    """-2 logL + 2 df (Akaike 1974)."""
+    return -2 * log_likelihood + 2 * n_parameters
+
+
+def bic(log_likelihood: float, n_parameters: int, n: float) -> float:
+    """-2 logL + df log n (Schwarz 1978); with frequency weights n is their sum."""
+    return -2 * log_likelihood + n_parameters * float(np.log(n))
+
+
+def icl(
+    log_likelihood: float,
+    n_parameters: int,
+    resp: Float[np.ndarray, "n k"],
+    row_weights: Float[np.ndarray, " n"],
+) -> float:
+    """BIC - 2 sum_i log max_k r_ik (Biernacki, Celeux and Govaert 2000, the MAP version)."""
+    certainty = float(row_weights @ np.log(resp.max(1)))
+    return bic(log_likelihood, n_parameters, float(row_weights.sum())) - 2 * certainty

@@ -1,0 +1,248 @@
+"""EM for a batch of starts: `init`, `step`, `terminate`, and one driver.
+
+One EM map is one sweep and one projection. A step is a SQUAREM cycle: two maps, an extrapolation
+along them, and a third map from there, kept only if the log-likelihood there is no lower than after
+the first (Varadhan and Roland 2008, third step length). So the log-likelihood never descends.
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Bool, Float, Int
+
+from bayesgmm.gaussian.families import Family
+from bayesgmm.gaussian.mixture import Mixture
+from bayesgmm.gaussian.precision import float64
+from bayesgmm.gaussian.sweep import Frame, Statistics, log_jacobian, natural, sweep, unpack
+
+CYCLES_PER_CALL = 64
+MAPS_PER_CYCLE = 3
+COLLAPSED_SD = 1e-7
+
+
+class Data(NamedTuple):
+    """What EM sees: rows (n, d), row weights (n,), the frame, and the variance floor (d,)."""
+
+    X: Float[Array, "n d"]
+    row_weights: Float[Array, " n"]
+    frame: Frame
+    floor: Float[Array, " d"]
+
+
+class EMState(NamedTuple):
+    """What a batch of s starts carries from step to step.
+
+    Attributes:
+        mixture: the current parameters, stacked over starts.
+        log_likelihood: of the parameters at the start of the last step, shape (s,).
+        gain: Aitken estimate of the log-likelihood per row still to be gained, shape (s,).
+        n_maps: EM maps spent, shape (s,).
+        converged: the gain fell below the tolerance, shape (s,).
+        collapsed: a covariance became singular; the last regular parameters are kept, shape (s,).
+    """
+
+    mixture: Mixture
+    log_likelihood: Float[Array, " s"]
+    gain: Float[Array, " s"]
+    n_maps: Int[Array, " s"]
+    converged: Bool[Array, " s"]
+    collapsed: Bool[Array, " s"]
+
+
+class EMResult(NamedTuple):
+    """The state where every start ended, and its log-likelihoods step by step (s, steps)."""
+
+    state: EMState
+    history: Float[np.ndarray, "s steps"]
+
+
+def maximisation(statistics: Statistics, family: Family, floor: Float[Array, " d"]) -> Mixture:
+    """The M-step: from expected sufficient statistics to the family's most likely mixture."""
+    counts = statistics.counts
+    covariances = family.project(counts, statistics.scatter) + jnp.diag(floor)
+    absent = (counts <= 0)[..., None, None]
+    covariances = jnp.where(absent, jnp.eye(floor.shape[0]), covariances)
+    weights = counts / counts.sum(-1, keepdims=True)
+    return Mixture(weights, statistics.means, jnp.linalg.cholesky(covariances))
+
+
+def em_map(mixture: Mixture, data: Data, family: Family) -> tuple[Array, Mixture]:
+    """The log-likelihood of the mixture in the user's units, and the mixture after one EM map."""
+    theta = natural(mixture, data.frame)
+    value, raw = sweep(theta, data.X, data.row_weights, data.frame)
+    value = value + log_jacobian(data.row_weights, data.frame)
+    return value, maximisation(unpack(raw, data.frame), family, data.floor)
+
+
+def init(mixture: Mixture) -> EMState:
+    """The state before the first step of a stack of starting mixtures."""
+    s = mixture.weights.shape[0]
+    nothing = jnp.full(s, -jnp.inf)
+    no = jnp.zeros(s, bool)
+    return EMState(mixture, nothing, jnp.full(s, jnp.inf), jnp.zeros(s, int), no, no)
+
+
+def step(state: EMState, data: Data, family: Family, tol: Float[Array, ""]) -> EMState:
+    """One SQUAREM cycle of one start (vmapped over starts by `run`)."""
+    first = state.mixture
+
+    def one_map(path: _Path, i: Array) -> tuple[_Path, tuple[Array, Mixture]]:
+        leap, _ = _extrapolate(path, data.frame)
+        value, image = em_map(_select(i == 2, leap, path.third), data, family)
+        return _Path(path.second, path.third, image), (value, image)
+
+    start = _Path(first, first, first)
+    _, (values, images) = lax.scan(one_map, start, jnp.arange(MAPS_PER_CYCLE))
+    second, third, landed = (jax.tree.map(lambda a, i=i: a[i], images) for i in range(3))
+    value_0, value_1, value_2 = values
+    _, rate = _extrapolate(_Path(first, second, third), data.frame)
+    usable = jnp.isfinite(value_2) & (value_2 >= value_1) & _regular(landed, data.frame)
+    after = _select(usable, landed, third)
+
+    gain = _remaining(value_1 - value_0, rate, value_1) / data.row_weights.sum()
+    collapsed = ~(jnp.isfinite(value_0 + value_1) & _regular(third, data.frame))
+    converged = ~collapsed & (gain <= tol) & (state.gain <= 100 * tol)
+    return EMState(
+        _select(collapsed, first, after),
+        jnp.where(jnp.isfinite(value_0), value_0, state.log_likelihood),
+        gain,
+        state.n_maps + MAPS_PER_CYCLE,
+        converged,
+        collapsed,
+    )
+
+
+def terminate(state: EMState, max_iter: Int[Array, ""]) -> Bool[Array, " s"]:
+    """Whether each start is done: converged, collapsed, or out of EM maps."""
+    return state.converged | state.collapsed | (state.n_maps >= max_iter)
+
+
+@float64
+def run(
+    starts: Mixture,
+    X: Float[np.ndarray, "n d"],
+    row_weights: Float[np.ndarray, " n"],
+    frame: Frame,
+    family: Family,
+    *,
+    tol: float,
+    max_iter: int,
+    floor: Float[np.ndarray, " d"],
+) -> EMResult:
+    """EM from every start, as one batch, until each is done.
+
+    Args:
+        starts: stacked mixtures, shape (s, k, ...); a weight of zero pads a smaller mixture.
+        X: rows, shape (n, d).
+        row_weights: shape (n,).
+        frame: shift and scale of the sweep.
+        family: the covariance family.
+        tol: stop when the Aitken estimate of the gain per row still to come is below it.
+        max_iter: EM maps at most, for each start.
+        floor: variances added to each covariance, shape (d,); zeros for maximum likelihood.
+    """
+    data = Data(X, row_weights, frame, floor)
+    state = init(jax.tree.map(jnp.asarray, starts))
+    histories = []
+    while not bool(terminate(state, max_iter).all()):
+        state, values = _cycles(state, data, family, tol, max_iter)
+        histories.append(np.asarray(values))
+    final, _ = _evaluate(state.mixture, data, family)
+    state = state._replace(log_likelihood=final)
+    return EMResult(jax.tree.map(np.asarray, state), np.concatenate(histories, axis=0).T)
+
+
+@partial(jax.jit, static_argnames="family")
+def _cycles(
+    state: EMState, data: Data, family: Family, tol: Array, max_iter: Array
+) -> tuple[EMState, Array]:
+    s = state.converged.shape[0]
+    empty = jnp.full((CYCLES_PER_CALL, s), jnp.nan)
+
+    def unfinished(carry: tuple[Array, EMState, Array]) -> Array:
+        return (carry[0] < CYCLES_PER_CALL) & ~terminate(carry[1], max_iter).all()
+
+    def cycle(carry: tuple[Array, EMState, Array]) -> tuple[Array, EMState, Array]:
+        i, old, values = carry
+        done = terminate(old, max_iter)
+        new = jax.vmap(lambda one: step(one, data, family, tol))(old)
+        values = values.at[i].set(jnp.where(done, jnp.nan, new.log_likelihood))
+        return i + 1, _select(done, old, new), values
+
+    i, state, values = lax.while_loop(unfinished, cycle, (jnp.array(0), state, empty))
+    return state, values
+
+
+@partial(jax.jit, static_argnames="family")
+def _evaluate(mixture: Mixture, data: Data, family: Family) -> tuple[Array, Mixture]:
+    return jax.vmap(lambda one: em_map(one, data, family))(mixture)
+
+
+def _select[T](mask: Array, yes: T, no: T) -> T:
+    def pick(a: Array, b: Array) -> Array:
+        return jnp.where(mask.reshape(mask.shape + (1,) * (a.ndim - mask.ndim)), a, b)
+
+    return jax.tree.map(pick, yes, no)
+
+
+def _regular(mixture: Mixture, frame: Frame) -> Array:
+    """No component has shrunk to a point, a line or a plane, and everything is finite."""
+    sds = jnp.diagonal(mixture.scale_tril, axis1=-2, axis2=-1) / frame.scale
+    return jnp.all(sds > COLLAPSED_SD) & jnp.all(jnp.isfinite(mixture.scale_tril))
+
+
+def _remaining(gained: Array, rate: Array, value: Array) -> Array:
+    """Aitken: the distance to the optimum shrinks by `rate` a map, its gain by the square."""
+    noise = 4 * jnp.finfo(value.dtype).eps * jnp.abs(value)
+    ratio = jnp.clip(rate, 0.0, 1 - 1e-9) ** 2
+    return jnp.where(gained <= noise, 0.0, gained / (1 - ratio))
+
+
+class _Path(NamedTuple):
+    """Three successive mixtures."""
+
+    first: Mixture
+    second: Mixture
+    third: Mixture
+
+
+def _extrapolate(path: _Path, frame: Frame) -> tuple[Mixture, Array]:
+    """SQUAREM's leap from three successive mixtures, and the linear rate that they show."""
+    present = path.first.weights > 0
+    a, b, c = (_coordinates(mixture, frame, present) for mixture in path)
+    r = jax.tree.map(jnp.subtract, b, a)
+    v = jax.tree.map(lambda x, y, z: z - 2 * y + x, a, b, c)
+    last = jax.tree.map(jnp.subtract, c, b)
+    length = jnp.maximum(_norm(r) / jnp.maximum(_norm(v), 1e-300), 1.0)
+    leap = jax.tree.map(lambda x, y, z: x + 2 * length * y + length**2 * z, a, r, v)
+    return _from_coordinates(leap, frame, present), _norm(last) / jnp.maximum(_norm(r), 1e-300)
+
+
+def _norm(tree: Mixture) -> Array:
+    return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in tree))
+
+
+def _coordinates(mixture: Mixture, frame: Frame, present: Array) -> Mixture:
+    """Unconstrained coordinates of comparable size: log weights, scaled means, log-Cholesky."""
+    scaled = mixture.scale_tril / frame.scale[:, None]
+    diagonal = jnp.eye(frame.scale.shape[0], dtype=bool)
+    return Mixture(
+        jnp.log(jnp.where(present, mixture.weights, 1.0)),
+        (mixture.means - frame.shift) / frame.scale,
+        jnp.where(diagonal, jnp.log(jnp.where(diagonal, scaled, 1.0)), scaled),
+    )
+
+
+def _from_coordinates(coordinates: Mixture, frame: Frame, present: Array) -> Mixture:
+    log_weights = jnp.where(present, coordinates.weights, -jnp.inf)
+    factors = coordinates.scale_tril
+    diagonal = jnp.eye(frame.scale.shape[0], dtype=bool)
+    return Mixture(
+        jax.nn.softmax(log_weights),
+        frame.shift + frame.scale * coordinates.means,
+        jnp.where(diagonal, jnp.exp(factors), factors) * frame.scale[:, None],
+    )

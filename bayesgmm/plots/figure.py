@@ -1,0 +1,122 @@
+"""The figure of clusters for any number of columns."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike
+
+from bayesgmm.plots.clusters import clusters
+from bayesgmm.plots.histogram import component_densities, histogram
+from bayesgmm.plots.pairs import pair_grid, shares
+from bayesgmm.plots.style import Values, new_figure
+
+GRID = 400
+MOST_DRAWS = 1000  # of which the band of the density is made
+
+
+def figure_of_clusters(
+    X: ArrayLike,
+    labels: ArrayLike,
+    means: ArrayLike,
+    covariances: ArrayLike,
+    *,
+    weights: ArrayLike | None = None,
+    columns: Sequence[str] | None = None,
+    row_weights: ArrayLike | None = None,
+    posterior_weights: ArrayLike | None = None,
+    posterior_means: ArrayLike | None = None,
+    posterior_covariances: ArrayLike | None = None,
+) -> Figure:
+    """The clusters as suits their dimension: `histogram`, `clusters` or `pair_grid`.
+
+    Args:
+        X: (n, d) rows, or (n,).
+        labels: (n,) component of each row, 0 to k - 1.
+        means: (k, d) maximum-likelihood means.
+        covariances: (k, d, d) maximum-likelihood covariances.
+        weights: (k,) maximum-likelihood weights; by default the shares of the labels.
+        columns: names of the d columns.
+        row_weights: (n,) weights of the rows.
+        posterior_weights: (s, k) draws; only the density of a single column needs them.
+        posterior_means: (s, k, d) draws.
+        posterior_covariances: (s, k, d, d) draws.
+    """
+    rows = np.asarray(X, dtype=np.float64)
+    rows = rows[:, None] if rows.ndim == 1 else rows
+    mass = shares(labels, len(np.asarray(means)), row_weights) if weights is None else weights
+    if rows.shape[1] == 1:
+        grid = _grid(rows)
+        band = _density_draws(grid, posterior_weights, posterior_means, posterior_covariances)
+        return _line(rows, mass, means, covariances, row_weights, columns, grid, band)
+    if rows.shape[1] == 2:
+        fig = new_figure(5.2, 4.2)
+        clusters(
+            rows,
+            labels,
+            means,
+            covariances,
+            columns=columns,
+            row_weights=row_weights,
+            posterior_means=posterior_means,
+            posterior_covariances=posterior_covariances,
+            ax=fig.add_subplot(),
+        )
+        return fig
+    return pair_grid(
+        rows,
+        labels,
+        means,
+        covariances,
+        weights=mass,
+        columns=columns,
+        row_weights=row_weights,
+        posterior_means=posterior_means,
+        posterior_covariances=posterior_covariances,
+    )
+
+
+def _line(
+    X: Values,
+    weights: ArrayLike,
+    means: ArrayLike,
+    covariances: ArrayLike,
+    row_weights: ArrayLike | None,
+    columns: Sequence[str] | None,
+    grid: Values,
+    band: Values | None,
+) -> Figure:
+    fig = new_figure()
+    histogram(
+        X[:, 0],
+        weights,
+        np.asarray(means)[:, 0],
+        np.sqrt(np.asarray(covariances)[:, 0, 0]),
+        row_weights=row_weights,
+        posterior_density=band,
+        grid=grid,
+        column=None if columns is None else columns[0],
+        ax=fig.add_subplot(),
+    )
+    return fig
+
+
+def _grid(X: Values) -> Values:
+    margin = 0.1 * np.ptp(X) or 1.0
+    return np.linspace(X.min() - margin, X.max() + margin, GRID)
+
+
+def _density_draws(
+    grid: Values,
+    weights: ArrayLike | None,
+    means: ArrayLike | None,
+    covariances: ArrayLike | None,
+) -> Values | None:
+    """(s, g) densities of evenly spaced draws, if there are any."""
+    if weights is None or means is None or covariances is None:
+        return None
+    mass, centres = np.asarray(weights), np.asarray(means)[..., 0]
+    sds = np.sqrt(np.asarray(covariances)[..., 0, 0])
+    shown = np.unique(np.linspace(0, len(mass) - 1, MOST_DRAWS).round().astype(int))
+    draws = zip(mass[shown], centres[shown], sds[shown], strict=True)
+    return np.stack([component_densities(grid, *draw).sum(axis=0) for draw in draws])

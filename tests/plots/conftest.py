@@ -1,0 +1,130 @@
+"""One small mixture in one, two and seven columns, and every figure made of it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from bayesgmm import plots
+
+N, K, S = 60, 3, 80
+
+
+def make_mixture(d: int, k: int = K, n: int = N) -> dict[str, Any]:
+    """Rows, a fit of them and draws around the fit."""
+    rng = np.random.default_rng(10 * d + k)
+    means = 4.0 * np.arange(k)[:, None] + rng.normal(size=(k, d))
+    labels = rng.integers(k, size=n)
+    covariances = np.stack([(1 + j) * (np.eye(d) + 0.4) for j in range(k)]) / 2
+    roots = np.linalg.cholesky(covariances)[labels]
+    return {
+        "X": means[labels] + np.einsum("nij,nj->ni", roots, rng.normal(size=(n, d))),
+        "labels": labels,
+        "means": means,
+        "covariances": covariances,
+        "posterior_means": means + rng.normal(scale=0.1, size=(S, k, d)),
+        "posterior_covariances": covariances * rng.uniform(0.8, 1.2, size=(S, k, 1, 1)),
+    }
+
+
+def make_memberships(n: int = N, k: int = K) -> np.ndarray:
+    return np.random.default_rng(7).dirichlet(np.full(k, 0.3), size=n)
+
+
+def make_weight_draws(k: int = K, s: int = S) -> np.ndarray:
+    return np.random.default_rng(8).dirichlet(np.full(k, 20.0), size=s)
+
+
+def _root(ax: Any) -> Figure:
+    assert isinstance(ax.figure, Figure)
+    return ax.figure
+
+
+def _criteria() -> Figure:
+    values = {"AIC": [9.0, 2.0, 0.0], "BIC": [0.0, 3.0, 500.0], "LOO": [40.0, 0.0, -1.0]}
+    return _root(
+        plots.criteria_by_k(
+            [1, 2, 3],
+            values,
+            errors={"LOO": [9.0, np.nan, 2.0]},
+            undecided={"LOO": [False, False, True]},
+        )
+    )
+
+
+def _histogram(k: int = K) -> Figure:
+    fit = make_mixture(1, k)
+    weights, sds = np.full(k, 1 / k), np.sqrt(fit["covariances"][:, 0, 0])
+    grid = np.linspace(-5, 15, 50)
+    band = np.abs(np.random.default_rng(1).normal(0.1, 0.01, size=(S, 50)))
+    return _root(
+        plots.histogram(
+            fit["X"][:, 0], weights, fit["means"][:, 0], sds, posterior_density=band, grid=grid
+        )
+    )
+
+
+def _clouds(k: int = K) -> Figure:
+    draws = make_weight_draws(k)
+    return plots.estimate_clouds(
+        draws, np.sqrt(draws), draws, draws**2, ml_weights=draws.mean(0), ml_values=draws.mean(0)
+    )
+
+
+# Every public figure as a function of the number of components.
+FIGURES: dict[str, Callable[[int], Figure]] = {
+    "trace": lambda k: _root(
+        plots.log_likelihood_trace([-np.exp(-np.arange(30.0) / (j + 1)) - 5 for j in range(k)])
+    ),
+    "criteria": lambda k: _criteria(),
+    "clusters": lambda k: plots.figure_of_clusters(
+        **make_mixture(2, k), columns=["height", "width"]
+    ),
+    "pairs": lambda k: plots.figure_of_clusters(**make_mixture(3, k), columns=["a", "b", "c"]),
+    "histogram": _histogram,
+    "line": lambda k: plots.figure_of_clusters(
+        **make_mixture(1, k), posterior_weights=make_weight_draws(k), columns=["height"]
+    ),
+    "weights": lambda k: _root(
+        plots.weights(np.full(k, 1 / k), np.full(k, 0.03), make_weight_draws(k))
+    ),
+    "membership": lambda k: _root(
+        plots.membership_uncertainty(make_mixture(2, k)["X"], make_memberships(k=k))
+    ),
+    "curves": lambda k: _root(
+        plots.membership_uncertainty(make_mixture(1, k)["X"], make_memberships(k=k))
+    ),
+    "clouds": _clouds,
+}
+
+
+@pytest.fixture(params=sorted(FIGURES))
+def draw(request: pytest.FixtureRequest) -> Callable[[int], Figure]:
+    """A function of k that makes one of the figures."""
+    return FIGURES[request.param]
+
+
+@pytest.fixture
+def mixture() -> Callable[..., dict[str, Any]]:
+    """`mixture(d, k, n)`: rows, a fit of them and draws around the fit."""
+    return make_mixture
+
+
+@pytest.fixture
+def memberships() -> Callable[..., np.ndarray]:
+    """`memberships(n, k)`: membership probabilities."""
+    return make_memberships
+
+
+@pytest.fixture
+def weight_draws() -> Callable[..., np.ndarray]:
+    """`weight_draws(k, s)`: posterior draws of the weights."""
+    return make_weight_draws
+
+
+@pytest.fixture
+def figures() -> dict[str, Callable[[int], Figure]]:
+    """Every public figure as a function of the number of components."""
+    return FIGURES

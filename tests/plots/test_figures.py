@@ -1,0 +1,82 @@
+"""Laws that every figure obeys."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
+
+from bayesgmm import plots
+from bayesgmm.plots.style import PALETTE
+
+Draw = Callable[[int], Figure]
+
+
+def _drawn_colours(fig: Figure) -> set[tuple[float, float, float]]:
+    """Colours of lines and of markers in all axes."""
+    return {to_rgb(line.get_color()) for ax in fig.axes for line in ax.lines}
+
+
+@pytest.mark.parametrize("k", [1, 3, 10])
+def test_every_number_of_components_can_be_drawn(draw: Draw, k: int) -> None:
+    assert plots.figure_png(draw(k), dpi=50).startswith(b"\x89PNG")
+
+
+def test_global_settings_are_unchanged(draw: Draw) -> None:
+    before = dict(mpl.rcParams)
+    fig = draw(3)
+    plots.figure_png(fig)
+    plots.figure_svg(fig)
+    assert dict(mpl.rcParams) == before
+
+
+def test_every_axes_that_shows_data_is_labelled(draw: Draw) -> None:
+    fig = draw(3)
+    assert any(ax.get_xlabel() for ax in fig.axes)
+    assert any(ax.get_ylabel() for ax in fig.axes)
+
+
+@pytest.mark.parametrize("name", ["clusters", "pairs", "histogram", "weights", "curves", "clouds"])
+def test_component_has_one_colour_in_all_figures(figures: dict[str, Draw], name: str) -> None:
+    used = _drawn_colours(figures[name](3))
+    assert {to_rgb(colour) for colour in plots.component_colours(3)} <= used
+    assert not {to_rgb(colour) for colour in PALETTE[3:]} & used
+
+
+def test_callers_arrays_are_unchanged(
+    mixture: Callable[..., dict[str, Any]], memberships: Callable[..., np.ndarray]
+) -> None:
+    for d in (1, 2, 3):
+        given = mixture(d)
+        before = deepcopy(given)
+        plots.figure_of_clusters(**given)
+        for name, array in given.items():
+            np.testing.assert_array_equal(array, before[name])
+    X, p = mixture(2)["X"], memberships()
+    before_X, before_p = X.copy(), p.copy()
+    plots.membership_uncertainty(X, p)
+    np.testing.assert_array_equal(X, before_X)
+    np.testing.assert_array_equal(p, before_p)
+
+
+def test_figures_do_not_need_pyplot() -> None:
+    code = (
+        "import sys; from bayesgmm import plots; plots.criteria_by_k([1, 2], {'BIC': [3.0, 0.0]});"
+        "sys.exit('matplotlib.pyplot' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_plots_are_a_leaf() -> None:
+    code = (
+        "import sys; import bayesgmm.plots;"
+        "rooms = [m for m in sys.modules if m.startswith('bayesgmm.')];"
+        "sys.exit(any(not m.startswith('bayesgmm.plots') for m in rooms))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
