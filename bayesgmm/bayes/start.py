@@ -104,6 +104,15 @@ def _value_and_gradient(
     return jax.value_and_grad(target.staged_potential)(z, data, resp, stage)
 
 
+@float64
+def value_and_gradient(
+    target: Target, data: Data, z: Float[np.ndarray, " p"]
+) -> tuple[float, Float[np.ndarray, " p"]]:
+    """The potential and its gradient at z, from the program that found the modes."""
+    no_resp = np.zeros((data.X.shape[0], target.structure.k))
+    return _Stage(target, data, no_resp, POSTERIOR)(z)
+
+
 class _Stage(NamedTuple):
     """One of the staged potentials as a plain function of the unconstrained vector."""
 
@@ -131,7 +140,7 @@ class _Stage(NamedTuple):
             usable = np.isfinite(value) and np.isfinite(gradient).all()
             return (value, gradient * spread) if usable else (UNUSABLE, np.zeros_like(gradient))
 
-        options = {"maxiter": max_iter, "maxfun": 4 * max_iter, "maxcor": 50, "ftol": 1e-13}
+        options = {"maxiter": max_iter, "maxfun": 4 * max_iter, "maxcor": 50, "ftol": 1e-10}
         result = minimize(objective, z / spread, jac=True, method="L-BFGS-B", options=options)
         return result.x * spread, float(result.fun)
 

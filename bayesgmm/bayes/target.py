@@ -1,6 +1,7 @@
 """A program's log posterior over one flat unconstrained vector, with the data as arguments."""
 
 from dataclasses import dataclass
+from threading import RLock
 from typing import Any, NamedTuple
 
 import jax
@@ -17,6 +18,8 @@ from bayesgmm.gaussian.mixture import Mixture, log_joint
 from bayesgmm.gaussian.sweep import Frame
 
 PRIOR, GUIDED, POSTERIOR = range(3)
+TRACING = RLock()
+"""NumPyro keeps its handlers in one stack for all threads: only one may trace at a time."""
 
 
 class Data(NamedTuple):
@@ -71,7 +74,11 @@ class Target:
 
         seeded = handlers.seed(self.program.model, jax.random.key(0))
         substituted = handlers.substitute(seeded, substitute_fn=constrain)
-        trace = handlers.trace(substituted).get_trace(data.X, self.structure.k, **data.keywords)
+        # A program that encloses this one must not see its sites, nor may another thread's.
+        with TRACING, handlers.block():
+            trace = handlers.trace(substituted).get_trace(
+                data.X, self.structure.k, **data.keywords
+            )
         observed = trace[self.structure.mixture]
         others = (s for s in trace.values() if s["type"] == "sample" and s is not observed)
         log_prior = sum((_log_prob(site) for site in others), sum(jacobian, jnp.zeros(())))

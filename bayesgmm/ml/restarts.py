@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import jax
 import numpy as np
 import scipy.linalg
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.random import Generator
 
 from bayesgmm.data.errors import InputError
@@ -266,12 +266,15 @@ def _summarise(
     )
     if not order or state.collapsed[order[0]]:
         return None
-    optima = _distinct(mixtures, state.log_likelihood, reasons, order)
-    best = order[0]
-    mixture = Mixture(*(part[best] for part in mixtures))
     if not keep_order:
-        mixture = permute(mixture, np.lexsort(np.asarray(mixture.means).T[::-1]))
-    return _result(problem, member, mixture, result, best, optima)
+        mixtures = permute(mixtures, _by_position(mixtures.means))
+    optima = _distinct(mixtures, state.log_likelihood, reasons, order)
+    return _result(problem, member, optima[0].mixture, result, order[0], optima)
+
+
+def _by_position(means: Float[np.ndarray, "s k d"]) -> Int[np.ndarray, "s k"]:
+    """The order of components by their means, first column first."""
+    return np.stack([np.lexsort(each.T[::-1]) for each in means])
 
 
 def _result(

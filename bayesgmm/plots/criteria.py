@@ -10,7 +10,15 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
-from bayesgmm.plots.style import NOTE_SIZE, Keywords, Values, axes_or_new, legend_above, shades
+from bayesgmm.plots.style import (
+    NOTE_SIZE,
+    Keywords,
+    Values,
+    axes_or_new,
+    legend_above,
+    shades,
+    size_in_points,
+)
 
 
 class Look(NamedTuple):
@@ -30,8 +38,8 @@ LOOKS = {
 SPARE = (Look("#4D4D4D", "P", (6, 1, 1, 1)), Look("#882255", "^"), Look("#8C564B", "X", (3, 1)))
 
 LINEAR = 4.0  # distances up to here are spaced evenly, larger ones as their logarithms
-STAR_GAP = 0.034  # between stars at the same place, as a share of the width
-NAME_GAP = 0.055  # between names at the right end, as a share of the height
+STAR_GAP = 10.0  # points between stars at the same place
+NAME_GAP = 10.5  # points between names at the right end
 MINUS = "\u2212"
 
 
@@ -136,11 +144,11 @@ def _stars(ax: Axes, columns: Sequence[Column]) -> None:
     """One star per best; stars that would coincide stand side by side."""
     found = [(column, column.best) for column in columns]
     places = [(c, (float(c.k[j]), float(c.value[j]))) for c, j in found if j is not None]
-    width = np.ptp(ax.get_xlim())
+    gap = STAR_GAP * np.ptp(ax.get_xlim()) / size_in_points(ax)[0]
     style: Keywords = dict(marker="*", markersize=15, linestyle="none", clip_on=False, zorder=6)
     for column, (k, value) in places:
         same = [other.name for other, place in places if place == (k, value)]
-        shift = STAR_GAP * width * (same.index(column.name) - (len(same) - 1) / 2)
+        shift = gap * (same.index(column.name) - (len(same) - 1) / 2)
         (star,) = ax.plot([k + shift], [value], color=column.look.colour, **style)
         star.set(markeredgecolor=shades(ax).paper, markeredgewidth=0.8)
 
@@ -158,7 +166,7 @@ def _scale(ax: Axes, columns: Sequence[Column]) -> None:
     ax.xaxis.set_major_locator(FixedLocator(k[:: -(-k.size // 15)].tolist()))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     ax.axhline(0.0, color=shades(ax).faint, linewidth=0.8, zorder=1)
-    ax.set(xlabel="number of components k", ylabel=f"distance from the best, {MINUS}2 log scale")
+    ax.set(xlabel="number of components k", ylabel=f"distance from best, {MINUS}2 log")
 
 
 def _stretch(value: float) -> float:
@@ -185,14 +193,15 @@ def _names(ax: Axes, columns: Sequence[Column]) -> None:
     bottom, top = (_stretch(end) for end in ax.get_ylim())
     shown = [column for column in columns if np.isfinite(column.value).any()]
     ends = [float(c.value[np.isfinite(c.value)][-1]) for c in shown]
-    heights = apart([(_stretch(end) - bottom) / (top - bottom) for end in ends])
+    natural = [(_stretch(end) - bottom) / (top - bottom) for end in ends]
+    heights = apart(natural, NAME_GAP / size_in_points(ax)[1])
     for column, height in zip(shown, heights, strict=True):
         style: Keywords = dict(xycoords="axes fraction", va="center", fontweight="bold")
-        place, size = (1.0, height), NOTE_SIZE + 0.5
+        place, size = (1.01, height), NOTE_SIZE + 0.5
         ax.annotate(column.name, place, color=column.look.colour, fontsize=size, **style)
 
 
-def apart(heights: Sequence[float], gap: float = NAME_GAP) -> list[float]:
+def apart(heights: Sequence[float], gap: float) -> list[float]:
     """The heights, neighbours at least `gap` apart; those that meet spread about their centre."""
     order = np.argsort(heights, kind="stable")
     groups: list[list[float]] = []
@@ -214,7 +223,7 @@ def _legend(ax: Axes, columns: Sequence[Column]) -> list[Line2D]:
     signs = [Line2D([], [], marker="*", markersize=12, label="best k", **look)]
     if any(np.isfinite(column.error).any() for column in columns):
         look["markeredgewidth"] = 1.3
-        signs.append(Line2D([], [], marker="|", markersize=13, label="\u00b1 1 se", **look))
+        signs.append(Line2D([], [], marker="|", markersize=10, label="\u00b1 1 se", **look))
     if any(column.undecided.any() for column in columns):
         look["markeredgewidth"] = 0.3
         note = "undecided, not ranked"

@@ -81,7 +81,8 @@ def _scoped(svg: str, prefix: str) -> str:
 
 
 def _described(svg: str, prefix: str, title: str | None) -> str:
-    svg = svg.replace("<svg", f'<svg id="{prefix}" role="img"', 1)
+    opening = f'<svg id="{prefix}" role="img" style="max-width: 100%; height: auto"'
+    svg = svg.replace("<svg", opening, 1)
     if title is None:
         return svg
     end = svg.index(">") + 1

@@ -118,6 +118,12 @@ def shades(ax: Axes) -> Shades:
     return LIGHT if luminance(paper) > 0.3 else DARK
 
 
+def size_in_points(ax: Axes) -> tuple[float, float]:
+    """Width and height of the axes, before the layout has given them their place."""
+    box = ax.get_window_extent()
+    return 72 * box.width / ax.figure.dpi, 72 * box.height / ax.figure.dpi
+
+
 def luminance(colour: ColorType) -> float:
     """Relative luminance of a colour, 0 black and 1 white (WCAG 2)."""
     rgb = np.asarray(to_rgb(colour))
@@ -151,7 +157,7 @@ def legend_above(ax: Axes, handles: Sequence[Artist]) -> Legend:
 
 def _side_by_side(ax: Axes, handles: Sequence[Artist]) -> int:
     """How many entries fit on one line of the axes, by a guess at their widths in points."""
-    room = 1.1 * 72 * ax.get_window_extent().width / ax.figure.dpi
+    room = 1.1 * size_in_points(ax)[0]
     widths = [40 + 0.52 * NOTE_SIZE * len(str(handle.get_label())) for handle in handles]
     return max(1, int((np.cumsum(widths) <= room).sum()))
 

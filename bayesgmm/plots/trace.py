@@ -71,7 +71,7 @@ def _starts(ax: Axes, gaps: list[Values], label: str, marker: str, colour: str) 
     x, y = np.array([path[-1] for path in paths]).T
     ax.add_collection(LineCollection(paths, colors=colour, linewidths=0.8, alpha=0.6, zorder=2))
     ax.plot(x, y, marker, color=colour, markersize=5, clip_on=False, zorder=3)
-    name = f"{len(gaps)} {label}"
+    name = f"{len(gaps)} {label if len(gaps) > 1 else label.replace('starts', 'start')}"
     return [Line2D([], [], color=colour, linewidth=0.8, marker=marker, markersize=5, label=name)]
 
 

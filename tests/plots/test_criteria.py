@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
 from bayesgmm.plots import criteria_by_k
-from bayesgmm.plots.criteria import NAME_GAP, apart
+from bayesgmm.plots.criteria import apart
 
 K = [1, 2, 3, 4]
 COLUMNS = {"BIC": [285.4, 0.0, 2.0, 18.8], "ICL": [284.9, 0.0, 28.7, 125.3]}
@@ -75,11 +75,11 @@ def test_single_k_can_be_drawn() -> None:
 
 @given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=6))
 def test_names_are_pushed_apart_in_order(heights: list[float]) -> None:
-    placed = apart(heights)
+    placed = apart(heights, 0.06)
     order = np.argsort(heights, kind="stable")
-    assert (np.diff(np.asarray(placed)[order]) > NAME_GAP - 1e-9).all()
+    assert (np.diff(np.asarray(placed)[order]) > 0.06 - 1e-9).all()
     assert np.mean(placed) == pytest.approx(np.mean(heights))
 
 
 def test_names_that_are_apart_stay() -> None:
-    assert apart([0.9, 0.1, 0.5]) == pytest.approx([0.9, 0.1, 0.5])
+    assert apart([0.9, 0.1, 0.5], 0.06) == pytest.approx([0.9, 0.1, 0.5])

@@ -26,7 +26,7 @@ def test_start_above_the_given_best_is_shown_as_rejected() -> None:
     legend = log_likelihood_trace([LOW, HIGH, LOW - 3], best=0).get_legend()
     assert legend is not None
     names = [text.get_text() for text in legend.get_texts()]
-    assert names == ["best start", "1 other starts", "1 rejected above it"]
+    assert names == ["best start", "1 other start", "1 rejected above it"]
 
 
 @pytest.mark.parametrize("histories", [[[-3.0]], [[-3.0, -3.0], [-3.0]], [[-np.inf, -4.0, -3.0]]])

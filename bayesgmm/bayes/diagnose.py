@@ -1,0 +1,331 @@
+"""Diagnostics on what labels cannot touch, and the verdict that they lead to.
+
+Every number is NaN-safe: a NaN is a failure, never a pass. R-hat and effective sample sizes are the
+rank-normalised ones of Vehtari et al. (2021), computed by ArviZ.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from arviz_stats.base import array_stats
+from jaxtyping import Float, Int
+
+HELD_POINTS = 5
+
+NOT_CONVERGED = "not converged"
+POOR = "poor approximation"
+MULTIMODAL = "multimodal"
+OVER_FITTED = "over-fitted"
+AMBIGUOUS = "labels ambiguous"
+APPROXIMATE = "approximate"
+STABLE = "stable"
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """When a flag is raised."""
+
+    r_hat: float = 1.01
+    ess: float = 400.0
+    e_bfmi: float = 0.3
+    divergent: float = 0.01
+    pareto_k: float = 0.7
+    same_mode_r_hat: float = 1.2
+    unoccupied: float = 0.5
+    ambiguous: float = 0.05
+    ambiguous_odds: float = 19.0
+
+
+@dataclass(frozen=True)
+class Flag:
+    """One finding: its name, the number that raised it, what it means, and what to do next."""
+
+    name: str
+    number: str
+    meaning: str
+    next: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """All findings, worst first; `name` is the worst, or what to call a fit without any."""
+
+    flags: tuple[Flag, ...]
+    otherwise: str = STABLE
+
+    @property
+    def name(self) -> str:
+        return self.flags[0].name if self.flags else self.otherwise
+
+    @property
+    def usable(self) -> bool:
+        """Whether single-number answers may be ranked against others."""
+        return not {NOT_CONVERGED, POOR, MULTIMODAL} & {flag.name for flag in self.flags}
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """Numbers behind the verdict; NaN where they mean nothing.
+
+    Attributes:
+        r_hat: R-hat of every label-invariant quantity.
+        ess_bulk: bulk effective sample size of each.
+        ess_tail: tail effective sample size of each.
+        e_bfmi: the smallest over chains.
+        divergences: number of divergent transitions.
+        n_draws: draws over all chains.
+        non_finite: draws that hold a NaN or an infinity.
+        pareto_k: of the importance ratios of an approximation.
+        ambiguous: share of draws whose second-best labelling is nearly as good.
+        occupied: share of draws in which all components hold rows.
+        chain_modes: the mode in which each chain sits, 0 for the first.
+    """
+
+    r_hat: Mapping[str, float]
+    ess_bulk: Mapping[str, float]
+    ess_tail: Mapping[str, float]
+    e_bfmi: float
+    divergences: int
+    n_draws: int
+    non_finite: int
+    pareto_k: float
+    ambiguous: float
+    occupied: float
+    chain_modes: tuple[int, ...] = field(default=())
+
+    @property
+    def worst_r_hat(self) -> float:
+        return _nan_worst(self.r_hat.values(), max)
+
+    @property
+    def lowest_ess(self) -> float:
+        return _nan_worst([*self.ess_bulk.values(), *self.ess_tail.values()], min)
+
+
+def _nan_worst(values: object, worst: object) -> float:
+    numbers = [float(value) for value in values]  # type: ignore[attr-defined]
+    if not numbers or any(np.isnan(numbers)):
+        return float("nan")
+    return float(worst(numbers))  # type: ignore[operator]
+
+
+def invariants(
+    log_posterior: Float[np.ndarray, "c s"],
+    log_likelihood: Float[np.ndarray, "c s n"],
+    row_weights: Float[np.ndarray, " n"],
+    weights: Float[np.ndarray, "c s k"],
+    moments: tuple[Float[np.ndarray, "c s d"], Float[np.ndarray, "c s d d"]] | None,
+) -> dict[str, Float[np.ndarray, "c s"]]:
+    """Quantities that no relabelling changes, each of shape (c, s).
+
+    Args:
+        log_posterior: unnormalised log posterior.
+        log_likelihood: log mixture density of every row.
+        row_weights: shape (n,).
+        weights: in any order of the components.
+        moments: mean and covariance of the whole mixture, where the program has them.
+    """
+    found = {
+        "log posterior": log_posterior,
+        "log-likelihood": log_likelihood @ row_weights,
+    }
+    k = weights.shape[-1]
+    if k > 1:
+        found["sum of squared weights"] = (weights**2).sum(-1)
+        ranked = -np.sort(-weights, axis=-1)
+        found |= {f"weight of rank {j + 1}": ranked[..., j] for j in range(k)}
+    n = log_likelihood.shape[-1]
+    held = np.unique(np.linspace(0, n - 1, min(n, HELD_POINTS)).astype(int))
+    found |= {f"log density at row {i}": log_likelihood[..., i] for i in held}
+    if moments is not None:
+        mean, covariance = moments
+        rows, columns = np.tril_indices(mean.shape[-1])
+        found |= {f"mixture mean {j + 1}": mean[..., j] for j in range(mean.shape[-1])}
+        found |= {
+            f"mixture covariance {i + 1},{j + 1}": covariance[..., i, j]
+            for i, j in zip(rows, columns, strict=True)
+        }
+    return found
+
+
+def r_hat(values: Float[np.ndarray, "c s *rest"]) -> Float[np.ndarray, "*rest"]:
+    """Rank-normalised split R-hat; infinity for chains that do not move or are not finite."""
+    return _safe("rhat", values, np.inf, {})
+
+
+def ess(values: Float[np.ndarray, "c s *rest"], method: str) -> Float[np.ndarray, "*rest"]:
+    """Bulk or tail effective sample size; zero for chains that do not move or are not finite."""
+    options = {"prob": (0.05, 0.95)} if method == "tail" else {}
+    return _safe("ess", values, 0.0, {"method": method, **options})
+
+
+def _safe(name: str, values: np.ndarray, bad: float, options: dict[str, object]) -> np.ndarray:
+    finite = np.isfinite(values).all(axis=(0, 1))
+    moving = np.ptp(np.where(np.isfinite(values), values, 0.0), axis=1).min(axis=0) > 0
+    with np.errstate(all="ignore"):
+        numbers = getattr(array_stats, name)(values, chain_axis=0, draw_axis=1, **options)
+    return np.where(finite & moving & np.isfinite(numbers), numbers, bad)
+
+
+def diagnose(
+    quantities: Mapping[str, Float[np.ndarray, "c s"]],
+    stats: Mapping[str, np.ndarray],
+    margin: Float[np.ndarray, "c s"],
+    n_occupied: Int[np.ndarray, "c s"],
+    k: int,
+    log_approximation: Float[np.ndarray, "c s"] | None,
+    thresholds: Thresholds = Thresholds(),
+) -> Diagnostics:
+    """Diagnostics of draws, from their label-invariant quantities and the sampler's own notes."""
+    stacked = np.stack(list(quantities.values()), axis=-1)
+    names = list(quantities)
+    markov = log_approximation is None
+    numbers = {
+        "r_hat": r_hat(stacked) if markov else np.full(len(names), np.nan),
+        "ess_bulk": ess(stacked, "bulk"),
+        "ess_tail": ess(stacked, "tail"),
+    }
+    named = {
+        what: dict(zip(names, map(float, found), strict=True)) for what, found in numbers.items()
+    }
+    energy = stats.get("energy")
+    return Diagnostics(
+        **named,
+        e_bfmi=float("nan") if energy is None else _bfmi(energy),
+        divergences=int(np.sum(stats.get("diverging", 0))),
+        n_draws=int(margin.size),
+        non_finite=int((~np.isfinite(stacked).all(-1)).sum()),
+        pareto_k=float("nan")
+        if log_approximation is None
+        else pareto_k(quantities["log posterior"] - log_approximation),
+        ambiguous=float((margin < np.log(thresholds.ambiguous_odds)).mean()),
+        occupied=float((n_occupied == k).mean()),
+        chain_modes=chain_modes(stacked, thresholds) if markov else (0,) * len(margin),
+    )
+
+
+def _bfmi(energy: np.ndarray) -> float:
+    if not np.isfinite(energy).all() or (np.ptp(energy, axis=1) == 0).any():
+        return 0.0
+    return float(np.min(array_stats.bfmi(energy, chain_axis=0, draw_axis=1)))
+
+
+def pareto_k(log_ratio: Float[np.ndarray, "*s"]) -> float:
+    """Pareto k-hat of importance ratios; infinity where they are not finite."""
+    if not np.isfinite(log_ratio).all():
+        return float("inf")
+    return float(array_stats.psislw(-(log_ratio - log_ratio.max()).ravel())[1])
+
+
+def chain_modes(
+    stacked: Float[np.ndarray, "c s q"], thresholds: Thresholds = Thresholds()
+) -> tuple[int, ...]:
+    """Group chains that agree on every invariant; chains of different groups never meet."""
+    c = len(stacked)
+    mode = list(range(c))
+    for a in range(c):
+        for b in range(a + 1, c):
+            if mode[b] != mode[a] and _agree(stacked[[a, b]], thresholds):
+                mode = [mode[a] if m == mode[b] else m for m in mode]
+    order = {m: i for i, m in enumerate(dict.fromkeys(mode))}
+    return tuple(order[m] for m in mode)
+
+
+def _agree(pair: np.ndarray, thresholds: Thresholds) -> bool:
+    """Two chains overlap: their means differ by little compared with their spreads."""
+    if not np.isfinite(pair).all():
+        return True  # not a question of modes
+    means, variances = pair.mean(1), pair.var(1)
+    within = variances.mean(0)
+    between = np.square(means[0] - means[1]) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.sqrt(1 + between / within)
+    return bool(np.nanmax(ratio) < thresholds.same_mode_r_hat)
+
+
+def verdict(found: Diagnostics, k: int, thresholds: Thresholds = Thresholds()) -> Verdict:
+    """The flags of a fit, worst first."""
+    approximate = not np.isnan(found.pareto_k)
+    worst = _approximation(found, thresholds) if approximate else _convergence(found, thresholds)
+    flags = [*worst, *_modes(found), *_occupation(found, k, thresholds), *_labels(found, thresholds)]
+    return Verdict(tuple(flags), APPROXIMATE if approximate else STABLE)
+
+
+def _approximation(found: Diagnostics, thresholds: Thresholds) -> list[Flag]:
+    if found.pareto_k <= thresholds.pareto_k and not found.non_finite:
+        return []
+    return [
+        Flag(
+            POOR,
+            f"Pareto k-hat {found.pareto_k:.2f} > {thresholds.pareto_k}",
+            "the approximation misses part of the posterior; its intervals cannot be trusted",
+            "sample instead: inference='nuts' (--inference nuts)",
+        )
+    ]
+
+
+def _convergence(found: Diagnostics, thresholds: Thresholds) -> list[Flag]:
+    share = found.divergences / found.n_draws
+    failures = [
+        (found.non_finite > 0, f"{found.non_finite} draws are not finite"),
+        (not found.worst_r_hat <= thresholds.r_hat, f"R-hat {found.worst_r_hat:.3f} > {thresholds.r_hat}"),
+        (not found.lowest_ess >= thresholds.ess, f"ESS {found.lowest_ess:.0f} < {thresholds.ess:.0f}"),
+        (not found.e_bfmi >= thresholds.e_bfmi, f"E-BFMI {found.e_bfmi:.2f} < {thresholds.e_bfmi}"),
+        (share > thresholds.divergent, f"{found.divergences} of {found.n_draws} draws diverged"),
+    ]
+    numbers = [number for failed, number in failures if failed]
+    if not numbers:
+        return []
+    return [
+        Flag(
+            NOT_CONVERGED,
+            "; ".join(numbers),
+            "the chains have not explored the posterior; its numbers are provisional",
+            "run longer (max_draws, --max-draws), use fewer components, or a simpler model",
+        )
+    ]
+
+
+def _modes(found: Diagnostics) -> list[Flag]:
+    n_modes = len(set(found.chain_modes))
+    if n_modes < 2:
+        return []
+    return [
+        Flag(
+            MULTIMODAL,
+            f"the chains sit in {n_modes} separate modes",
+            "the data allow different mixtures; averages over chains would describe neither",
+            "look at each mode in posterior_ (coordinate 'mode'), or use fewer components",
+        )
+    ]
+
+
+def _occupation(found: Diagnostics, k: int, thresholds: Thresholds) -> list[Flag]:
+    empty = 1 - found.occupied
+    if empty <= thresholds.unoccupied:
+        return []
+    return [
+        Flag(
+            OVER_FITTED,
+            f"P(fewer than {k} components hold rows) = {empty:.2f}",
+            "some components are usually empty, and follow their prior",
+            "use fewer components",
+        )
+    ]
+
+
+def _labels(found: Diagnostics, thresholds: Thresholds) -> list[Flag]:
+    if found.ambiguous <= thresholds.ambiguous:
+        return []
+    return [
+        Flag(
+            AMBIGUOUS,
+            f"{100 * found.ambiguous:.0f} % of draws have two labellings that fit nearly as well",
+            "components overlap, so parameters of single components blend into each other",
+            "trust densities, memberships of pairs and totals; read single components with care",
+        )
+    ]

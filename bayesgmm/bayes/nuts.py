@@ -1,0 +1,203 @@
+"""NUTS, NumPyro's kernel, over coordinates whitened by the curvature at each chain's own mode.
+
+A chain moves in u, where z = mode + scale_tril @ u: near the mode u has unit covariance whatever
+the user's units are, so the step size and a diagonal mass matrix are all that is left to adapt.
+Source: Hoffman and Gelman (2014); the windowed adaptation is Stan's, as in NumPyro.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+from numpyro.infer.hmc import hmc
+from numpyro.infer.util import ParamInfo
+
+from bayesgmm.bayes.draws import Draws
+from bayesgmm.bayes.driver import Progress, compile_once, side_by_side, silent
+from bayesgmm.bayes.start import Mode, allocate, value_and_gradient
+from bayesgmm.bayes.target import Data, Target
+from bayesgmm.data.errors import InputError
+from bayesgmm.gaussian.precision import float64
+
+CHUNK = 250
+JITTER = 0.5
+JITTER_TRIES = 20
+
+
+class Settings(NamedTuple):
+    """Choices of a NUTS run; hashable, because compiled code depends on them."""
+
+    num_warmup: int = 250
+    max_tree_depth: int = 7
+    target_accept_prob: float = 0.8
+
+
+class Place(NamedTuple):
+    """The whitening of one chain: z = loc + scale_tril @ u."""
+
+    loc: Float[Array, " p"]
+    scale_tril: Float[Array, "p p"]
+
+
+class Chains(NamedTuple):
+    """Chains that can be run on: the kernel's states and where each lives."""
+
+    states: list[Any]
+    places: list[Place]
+    modes: list[int]
+
+
+@float64
+def begin(
+    target: Target,
+    data: Data,
+    modes: Sequence[Mode],
+    num_chains: int,
+    key: Array,
+    settings: Settings = Settings(),
+) -> Chains:
+    """Chains at the modes that deserve them, jittered, before their warm-up."""
+    chosen = allocate(modes, num_chains)
+    places = [Place(jnp.asarray(modes[m].z), jnp.asarray(modes[m].scale_tril)) for m in chosen]
+    keys = jax.random.split(key, num_chains)
+    states = [
+        _first_state(target, data, place, one, settings)
+        for place, one in zip(places, keys, strict=True)
+    ]
+    return Chains(states, places, chosen)
+
+
+@float64
+def advance(
+    target: Target,
+    data: Data,
+    chains: Chains,
+    num_steps: int,
+    settings: Settings = Settings(),
+    progress: Progress = silent,
+    what: str = "sampling",
+) -> tuple[Chains, Draws]:
+    """Run every chain `num_steps` steps on (rounded up to whole chunks)."""
+    n_chunks = -(-num_steps // CHUNK)
+    run_chunk = compile_ahead(target, data, settings)
+    done = [0]
+
+    def tick() -> None:
+        done[0] += CHUNK
+        progress(what, done[0], n_chunks * CHUNK * len(chains.states))
+
+    def chunk(c: int, state: Any) -> tuple[Any, dict[str, np.ndarray]]:
+        state, output = run_chunk(state, chains.places[c], data)
+        return state, jax.tree.map(np.asarray, output)
+
+    states, outputs = side_by_side(chunk, chains.states, n_chunks, tick)
+    stats = {
+        name: np.stack([np.concatenate([part[name] for part in chain]) for chain in outputs])
+        for name in outputs[0][0]
+    }
+    z, potential = stats.pop("z"), stats.pop("potential")
+    return chains._replace(states=states), Draws(z, -potential, None, stats)
+
+
+def warm_up(
+    target: Target,
+    data: Data,
+    chains: Chains,
+    settings: Settings = Settings(),
+    progress: Progress = silent,
+) -> Chains:
+    """Run the adaptation of every chain, and drop what it drew."""
+    return advance(target, data, chains, settings.num_warmup, settings, progress, "warming up")[0]
+
+
+def compile_ahead(
+    target: Target, data: Data, settings: Settings = Settings()
+) -> Callable[[Any, Place, Data], Any]:
+    """Begin to compile the chunk in the background; calling the result waits for it."""
+    p = target.size
+    shapes = [(np.shape(leaf), np.asarray(leaf).dtype.str) for leaf in jax.tree.leaves(data)]
+    key = (target, settings, tuple(shapes), tuple(data.keywords))
+
+    def lower() -> Any:
+        place = Place(jnp.zeros(p), jnp.eye(p))
+        begin = partial(_begin_state, settings)
+        point = (jax.random.key(0), jnp.zeros(p), jnp.zeros(()), jnp.zeros(p))
+        return _chunk.lower(target, settings, jax.eval_shape(begin, *point), place, data)
+
+    program = compile_once(key, lower)
+    return lambda *arguments: program.result()(*arguments)
+
+
+def _kernel(settings: Settings, potential: Any, info: ParamInfo, key: Array) -> tuple[Any, Any]:
+    """NumPyro's NUTS kernel, and its state at a point whose potential and gradient are known."""
+    start, sample = hmc(potential, algo="NUTS")
+    state = start(
+        info,
+        num_warmup=settings.num_warmup,
+        step_size=0.5,
+        dense_mass=False,
+        target_accept_prob=settings.target_accept_prob,
+        trajectory_length=None,
+        max_tree_depth=settings.max_tree_depth,
+        rng_key=key,
+    )
+    return state, sample
+
+
+@partial(jax.jit, static_argnums=0)
+def _begin_state(settings: Settings, key: Array, u: Array, value: Array, gradient: Array) -> Any:
+    def unused(u: Array) -> Array:
+        return jnp.zeros(())
+
+    return _kernel(settings, unused, ParamInfo(u, value, gradient), key)[0]
+
+
+def _first_state(
+    target: Target, data: Data, place: Place, key: Array, settings: Settings
+) -> Any:
+    """A jittered start with a finite potential; the jitter shrinks until there is one."""
+    key_jitter, key_kernel = jax.random.split(key)
+    direction = np.asarray(jax.random.normal(key_jitter, place.loc.shape))
+    for attempt in range(JITTER_TRIES):
+        u = JITTER * direction / 2**attempt
+        z = np.asarray(place.loc) + np.asarray(place.scale_tril) @ u
+        value, gradient = value_and_gradient(target, data, z)
+        if np.isfinite(value) and np.isfinite(gradient).all():
+            whitened = np.asarray(place.scale_tril).T @ gradient
+            return _begin_state(settings, key_kernel, u, np.float64(value), whitened)
+    raise InputError(
+        f"model {target.program.name!r}: its log posterior is not finite around its mode; check "
+        "its priors and their support against the data."
+    )
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _chunk(
+    target: Target, settings: Settings, state: Any, place: Place, data: Data
+) -> tuple[Any, dict[str, Array]]:
+    def potential(u: Array) -> Array:
+        return target.potential(place.loc + place.scale_tril @ u, data)
+
+    info = ParamInfo(state.z, state.potential_energy, state.z_grad)
+    _, sample = _kernel(settings, potential, info, state.rng_key)
+
+    def one_step(state: Any, _: None) -> tuple[Any, dict[str, Array]]:
+        state = sample(state)
+        return state, {
+            "u": state.z,
+            "potential": state.potential_energy,
+            "energy": state.energy,
+            "diverging": state.diverging,
+            "n_steps": state.num_steps,
+            "acceptance_rate": state.accept_prob,
+            "step_size": state.adapt_state.step_size,
+        }
+
+    state, output = lax.scan(one_step, state, None, length=CHUNK)
+    output["z"] = place.loc + output.pop("u") @ place.scale_tril.T
+    return state, output

@@ -1,0 +1,408 @@
+"""The line from a maximum-likelihood fit to a relabelled posterior with its verdict."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from bayesgmm.bayes import nuts, rows, vi
+from bayesgmm.bayes import relabel as labels
+from bayesgmm.bayes.diagnose import (
+    Diagnostics,
+    Thresholds,
+    Verdict,
+    diagnose,
+    invariants,
+    verdict,
+)
+from bayesgmm.bayes.draws import Draws, concatenate
+from bayesgmm.bayes.driver import Progress, silent
+from bayesgmm.bayes.loo import Loo, loo, stacking
+from bayesgmm.bayes.program import WEIGHTS, Program, Structure, bind, understand
+from bayesgmm.bayes.start import Mode, modes, shares
+from bayesgmm.bayes.target import Data, Target
+from bayesgmm.data.errors import InputError, nearest
+from bayesgmm.gaussian.mixture import Mixture, log_joint, moments
+from bayesgmm.gaussian.precision import float64
+from bayesgmm.ml.restarts import MaximumLikelihood, Problem
+
+INFERENCES = ("nuts", "vi")
+GIVE_UP_FACTOR = 2.0
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Choices of a Bayesian fit; `BayesianMixture` documents them."""
+
+    inference: str = "nuts"
+    num_chains: int = 4
+    num_warmup: int | None = None
+    num_draws: int = 1000
+    max_draws: int | None = None
+    guide: str = "full_rank"
+    thresholds: Thresholds = Thresholds()
+
+    def __post_init__(self) -> None:
+        if self.inference not in INFERENCES:
+            raise InputError(
+                f"inference={self.inference!r} is not known{nearest(self.inference, INFERENCES)}; "
+                f"choose one of {', '.join(INFERENCES)}."
+            )
+        if self.guide not in vi.GUIDES:
+            raise InputError(
+                f"guide={self.guide!r} is not known{nearest(self.guide, vi.GUIDES)}; "
+                f"choose one of {', '.join(vi.GUIDES)}."
+            )
+        for name, least in (("num_chains", 2), ("num_draws", 100)):
+            if getattr(self, name) < least:
+                raise InputError(
+                    f"{name}={getattr(self, name)} must be at least {least}; fewer cannot be "
+                    "diagnosed."
+                )
+        if self.num_warmup is not None and self.num_warmup < 50:
+            raise InputError(f"num_warmup={self.num_warmup} must be at least 50.")
+        if self.max_draws is not None and self.max_draws < self.num_draws:
+            raise InputError(
+                f"max_draws={self.max_draws} must be at least num_draws={self.num_draws}."
+            )
+
+    @property
+    def kernel(self) -> nuts.Settings:
+        return nuts.Settings(num_warmup=self.num_warmup or nuts.Settings().num_warmup)
+
+    @property
+    def budget(self) -> int:
+        """Draws of each chain at most."""
+        return self.max_draws or 4 * self.num_draws
+
+
+@dataclass(frozen=True)
+class Posterior:
+    """Relabelled draws and everything that is said about them.
+
+    Attributes:
+        structure: what the program consists of.
+        inference: "nuts" or "vi".
+        sites: relabelled values of the program's sites, each (c, s, ...), NumPy arrays.
+        mixture: the same as Gaussian mixtures (c, s, k, ...), for programs that have such.
+        draws: as they were drawn, before relabelling.
+        order: the relabelling, (c, s, k).
+        margin: how clear it was, (c, s).
+        n_occupied: components that held rows in a drawn allocation, (c, s).
+        log_likelihood: log mixture density of every draw and row, (c, s, n).
+        membership: posterior mean membership, (n, k).
+        quantities: label-invariant quantities, each (c, s).
+        diagnostics, verdict: what they say.
+        loo: leave-one-out prediction.
+        kept: the chains that single-number answers use: all, or those of the best mode.
+        modes: the modes that were scouted, and their shares of the Laplace mass.
+    """
+
+    structure: Structure
+    inference: str
+    sites: Mapping[str, np.ndarray]
+    mixture: Mixture | None
+    draws: Draws
+    order: Int[np.ndarray, "c s k"]
+    margin: Float[np.ndarray, "c s"]
+    n_occupied: Int[np.ndarray, "c s"]
+    log_likelihood: Float[np.ndarray, "c s n"]
+    membership: Float[np.ndarray, "n k"]
+    quantities: Mapping[str, Float[np.ndarray, "c s"]]
+    diagnostics: Diagnostics
+    verdict: Verdict
+    loo: Loo
+    kept: Bool[np.ndarray, " c"]
+    modes: tuple[tuple[str, float], ...] = ()
+
+
+class Crossed(NamedTuple):
+    """A part of the draws, crossed with the rows."""
+
+    draws: Draws
+    sites: dict[str, np.ndarray]
+    mixture: Mixture | None
+    order: np.ndarray
+    margin: np.ndarray
+    n_occupied: np.ndarray
+    log_likelihood: np.ndarray
+
+
+def prepare(
+    problem: Problem, program: Program, k: int, priors: Mapping[str, object] | None
+) -> tuple[Target, Data]:
+    """The target of a program for k components, and the data that it is evaluated on.
+
+    Raises:
+        InputError: a constant column, a prior that the program lacks, a broken contract.
+    """
+    _check_spread(problem)
+    keywords = bind(program, problem, priors)
+    structure = float64(understand)(program, problem.X, k, keywords)
+    return Target(program, structure), Data(problem.X, problem.row_weights, problem.frame, keywords)
+
+
+def _check_spread(problem: Problem) -> None:
+    used = problem.X[problem.row_weights > 0]
+    for j, name in enumerate(problem.table.columns):
+        if np.ptp(used[:, j]) == 0:
+            raise InputError(
+                f"X: column {name!r} is constant, which leaves its priors without a scale; drop it."
+            )
+
+
+@float64
+def fit(
+    target: Target,
+    data: Data,
+    ml: MaximumLikelihood,
+    settings: Settings,
+    key: Array,
+    progress: Progress = silent,
+) -> Posterior:
+    """Start from EM, sample or approximate, relabel, diagnose.
+
+    Args:
+        target: the program's log posterior.
+        data: what it is evaluated on.
+        ml: the EM fit: start, pivot of the labels, and half of the answer.
+        settings: inference and its budget.
+        key: JAX key.
+        progress: told what is being done.
+    """
+    if settings.inference == "nuts":
+        nuts.compile_ahead(target, data, settings.kernel)
+    key_modes, key_run, key_rows = jax.random.split(key, 3)
+    progress("finding modes", 0, 1)
+    optima = [optimum.mixture for optimum in ml.optima if optimum.admissible]
+    found = modes(target, data, optima or [ml.mixture], key_modes)
+    progress("finding modes", 1, 1)
+    run = _sample if settings.inference == "nuts" else _approximate
+    parts, found_diagnostics, quantities = run(
+        target, data, ml, found, settings, key_run, key_rows, progress
+    )
+    return _assemble(target, data, settings, _joined(parts), found_diagnostics, quantities, found)
+
+
+def _sample(
+    target: Target,
+    data: Data,
+    ml: MaximumLikelihood,
+    found: Sequence[Mode],
+    settings: Settings,
+    key: Array,
+    key_rows: Array,
+    progress: Progress,
+) -> tuple[list[Crossed], Diagnostics, dict[str, np.ndarray]]:
+    """NUTS, run on until the diagnostics pass, the budget ends, or it cannot be enough."""
+    kernel = settings.kernel
+    chains = nuts.begin(target, data, found, settings.num_chains, key, kernel)
+    chains = nuts.warm_up(target, data, chains, kernel, progress)
+    parts: list[Crossed] = []
+    while True:
+        chains, draws = nuts.advance(target, data, chains, settings.num_draws, kernel, progress)
+        part_key = jax.random.fold_in(key_rows, len(parts))
+        parts.append(_cross(target, data, ml, draws, part_key))
+        diagnostics, quantities = _examine(target, data, _joined(parts), settings)
+        if _enough(diagnostics, len(parts), settings):
+            return parts, diagnostics, quantities
+
+
+def _enough(found: Diagnostics, n_parts: int, settings: Settings) -> bool:
+    thresholds = settings.thresholds
+    passed = found.worst_r_hat <= thresholds.r_hat and found.lowest_ess >= thresholds.ess
+    left = settings.budget // settings.num_draws - n_parts
+    reach = found.lowest_ess * (n_parts + left) / n_parts
+    hopeless = not reach * GIVE_UP_FACTOR >= thresholds.ess or len(set(found.chain_modes)) > 1
+    return passed or left <= 0 or hopeless
+
+
+def _approximate(
+    target: Target,
+    data: Data,
+    ml: MaximumLikelihood,
+    found: Sequence[Mode],
+    settings: Settings,
+    key: Array,
+    key_rows: Array,
+    progress: Progress,
+) -> tuple[list[Crossed], Diagnostics, dict[str, np.ndarray]]:
+    draws = vi.approximate(
+        target,
+        data,
+        found[0],
+        settings.num_chains,
+        settings.num_draws,
+        key,
+        vi.Settings(guide=settings.guide),
+        progress,
+    )
+    part = _cross(target, data, ml, draws, key_rows)
+    diagnostics, quantities = _examine(target, data, part, settings)
+    return [part], diagnostics, quantities
+
+
+@partial(jax.jit, static_argnums=0)
+def _draw(target: Target, z: Array, data: Data) -> tuple[dict[str, Array], Mixture | None]:
+    return jax.vmap(lambda one: target.draw(one, data))(z)
+
+
+def program_log_joint(target: Target) -> rows.LogJoint:
+    """The log joint density of draws that are kept as unconstrained vectors."""
+    return _ProgramLogJoint(target)
+
+
+@dataclass(frozen=True)
+class _ProgramLogJoint:
+    target: Target
+
+    def __call__(self, z: Array, data: Data, X: Array) -> Array:
+        return self.target.log_joint(z, data, X)
+
+
+def _cross(target: Target, data: Data, ml: MaximumLikelihood, draws: Draws, key: Array) -> Crossed:
+    """Constrain the draws, cross them with the rows, and put their labels right."""
+    c, s, p = draws.z.shape
+    flat = draws.z.reshape(c * s, p)
+    sites, mixture = jax.tree.map(np.asarray, _draw(target, flat, data))
+    log_pivot = np.asarray(jax.nn.log_softmax(log_joint(ml.mixture, data.X), axis=-1))
+    density: tuple[rows.LogJoint, Any, Any] = (
+        (program_log_joint(target), flat, data)
+        if mixture is None
+        else (rows.gaussian_log_joint, mixture, None)
+    )
+    crossed = rows.cross(*density, data.X, data.row_weights, log_pivot, key)
+    right = labels.relabel(crossed.cost)
+
+    def chained(values: np.ndarray) -> np.ndarray:
+        return values.reshape(c, s, *values.shape[1:])
+
+    order = chained(right.order)
+    axes = dict(target.structure.cluster_axes)
+    return Crossed(
+        draws,
+        {
+            name: labels.reorder(chained(value), order, axes[name])
+            if name in axes
+            else chained(value)
+            for name, value in sites.items()
+        },
+        None
+        if mixture is None
+        else Mixture(
+            *(
+                labels.reorder(chained(part), order, axis)
+                for part, axis in zip(mixture, (-1, -2, -3), strict=True)
+            )
+        ),
+        order,
+        chained(right.margin),
+        chained(crossed.occupied.sum(1)),
+        chained(crossed.log_likelihood),
+    )
+
+
+def _joined(parts: Sequence[Crossed]) -> Crossed:
+    if len(parts) == 1:
+        return parts[0]
+    rest = [part[1:] for part in parts]
+    joined = jax.tree.map(lambda *leaves: np.concatenate(leaves, axis=1), *rest)
+    return Crossed(concatenate([part.draws for part in parts]), *joined)
+
+
+def _examine(
+    target: Target, data: Data, part: Crossed, settings: Settings
+) -> tuple[Diagnostics, dict[str, np.ndarray]]:
+    quantities = invariants(
+        part.draws.log_posterior,
+        part.log_likelihood,
+        np.asarray(data.row_weights),
+        part.sites[WEIGHTS],
+        None if part.mixture is None else jax.tree.map(np.asarray, moments(part.mixture)),
+    )
+    found = diagnose(
+        quantities,
+        part.draws.stats,
+        part.margin,
+        part.n_occupied,
+        target.structure.k,
+        part.draws.log_approximation,
+        settings.thresholds,
+    )
+    return found, quantities
+
+
+def _assemble(
+    target: Target,
+    data: Data,
+    settings: Settings,
+    part: Crossed,
+    diagnostics: Diagnostics,
+    quantities: dict[str, np.ndarray],
+    found: Sequence[Mode],
+) -> Posterior:
+    row_weights = np.asarray(data.row_weights)
+    kept = best_mode(diagnostics, part, row_weights)
+    effective = min(1.0, max(diagnostics.ess_bulk["log-likelihood"], 1.0) / diagnostics.n_draws)
+    approximation = part.draws.log_approximation
+    leave_one_out = loo(
+        part.log_likelihood[kept],
+        row_weights,
+        effective,
+        part.draws.log_posterior[kept],
+        None if approximation is None else approximation[kept],
+    )
+    prediction = predict_rows(target, data, part.draws.z, part.order, kept, np.asarray(data.X))
+    return Posterior(
+        structure=target.structure,
+        inference=settings.inference,
+        sites=part.sites,
+        mixture=part.mixture,
+        draws=part.draws,
+        order=part.order,
+        margin=part.margin,
+        n_occupied=part.n_occupied,
+        log_likelihood=part.log_likelihood,
+        membership=prediction.membership,
+        quantities=quantities,
+        diagnostics=diagnostics,
+        verdict=verdict(diagnostics, target.structure.k, settings.thresholds),
+        loo=leave_one_out,
+        kept=kept,
+        modes=tuple(
+            (mode.origin, float(share)) for mode, share in zip(found, shares(found), strict=True)
+        ),
+    )
+
+
+def best_mode(
+    diagnostics: Diagnostics, part: Crossed, row_weights: Float[np.ndarray, " n"]
+) -> Bool[np.ndarray, " c"]:
+    """The chains of the mode with the largest stacking weight; all chains if there is one mode."""
+    groups = np.array(diagnostics.chain_modes)
+    if groups.max() == 0:
+        return np.ones(len(groups), bool)
+    pointwise = [
+        loo(part.log_likelihood[groups == g], row_weights, 1.0, part.draws.log_posterior, None).pointwise
+        for g in range(groups.max() + 1)
+    ]
+    return groups == int(stacking(np.stack(pointwise), row_weights).argmax())
+
+
+@float64
+def predict_rows(
+    target: Target,
+    data: Data,
+    z: Float[np.ndarray, "c s p"],
+    order: Int[np.ndarray, "c s k"],
+    kept: Bool[np.ndarray, " c"],
+    X: Float[np.ndarray, "n d"],
+) -> rows.Prediction:
+    """Posterior mean membership and posterior predictive density of rows, for any program."""
+    flat = z[kept].reshape(-1, z.shape[-1])
+    density = program_log_joint(target)
+    return rows.predict(density, flat, data, order[kept].reshape(len(flat), -1), X)
