@@ -26,7 +26,7 @@ from bayesgmm.bayes.program import WEIGHTS, Program, Structure, bind, understand
 from bayesgmm.bayes.start import Mode, modes, shares
 from bayesgmm.bayes.target import Data, Target
 from bayesgmm.data.errors import InputError, nearest
-from bayesgmm.gaussian.mixture import Mixture, log_joint, moments
+from bayesgmm.gaussian.mixture import Mixture, log_responsibilities, moments
 from bayesgmm.gaussian.precision import float64
 from bayesgmm.ml.restarts import MaximumLikelihood, Problem
 
@@ -207,7 +207,9 @@ def _sample(
         chains, draws = nuts.advance(target, data, chains, settings.num_draws, kernel, progress)
         part_key = jax.random.fold_in(key_rows, len(parts))
         parts.append(_cross(target, data, ml, draws, part_key))
-        diagnostics, quantities = _examine(target, data, _joined(parts), settings)
+        diagnostics, quantities = examine(
+            _joined(parts), ml.n_components, np.asarray(data.row_weights), settings.thresholds
+        )
         if _enough(diagnostics, len(parts), settings):
             return parts, diagnostics, quantities
 
@@ -242,7 +244,9 @@ def _approximate(
         progress,
     )
     part = _cross(target, data, ml, draws, key_rows)
-    diagnostics, quantities = _examine(target, data, part, settings)
+    diagnostics, quantities = examine(
+        part, ml.n_components, np.asarray(data.row_weights), settings.thresholds
+    )
     return [part], diagnostics, quantities
 
 
@@ -269,7 +273,7 @@ def _cross(target: Target, data: Data, ml: MaximumLikelihood, draws: Draws, key:
     c, s, p = draws.z.shape
     flat = draws.z.reshape(c * s, p)
     sites, mixture = jax.tree.map(np.asarray, _draw(target, flat, data))
-    log_pivot = np.asarray(jax.nn.log_softmax(log_joint(ml.mixture, data.X), axis=-1))
+    log_pivot = log_responsibilities(ml.mixture, np.asarray(data.X))
     density: tuple[rows.LogJoint, Any, Any] = (
         (program_log_joint(target), flat, data)
         if mixture is None
@@ -314,24 +318,25 @@ def _joined(parts: Sequence[Crossed]) -> Crossed:
     return Crossed(concatenate([part.draws for part in parts]), *joined)
 
 
-def _examine(
-    target: Target, data: Data, part: Crossed, settings: Settings
+def examine(
+    part: Crossed, k: int, row_weights: Float[np.ndarray, " n"], thresholds: Thresholds
 ) -> tuple[Diagnostics, dict[str, np.ndarray]]:
+    """Diagnostics of crossed draws, and the label-invariant quantities that they rest on."""
     quantities = invariants(
         part.draws.log_posterior,
         part.log_likelihood,
-        np.asarray(data.row_weights),
+        row_weights,
         part.sites[WEIGHTS],
-        None if part.mixture is None else jax.tree.map(np.asarray, moments(part.mixture)),
+        None if part.mixture is None else moments(part.mixture),
     )
     found = diagnose(
         quantities,
         part.draws.stats,
         part.margin,
         part.n_occupied,
-        target.structure.k,
+        k,
         part.draws.log_approximation,
-        settings.thresholds,
+        thresholds,
     )
     return found, quantities
 
@@ -345,18 +350,8 @@ def _assemble(
     quantities: dict[str, np.ndarray],
     found: Sequence[Mode],
 ) -> Posterior:
-    row_weights = np.asarray(data.row_weights)
+    row_weights, X = np.asarray(data.row_weights), np.asarray(data.X)
     kept = best_mode(diagnostics, part, row_weights)
-    effective = min(1.0, max(diagnostics.ess_bulk["log-likelihood"], 1.0) / diagnostics.n_draws)
-    approximation = part.draws.log_approximation
-    leave_one_out = loo(
-        part.log_likelihood[kept],
-        row_weights,
-        effective,
-        part.draws.log_posterior[kept],
-        None if approximation is None else approximation[kept],
-    )
-    prediction = predict_rows(target, data, part.draws.z, part.order, kept, np.asarray(data.X))
     return Posterior(
         structure=target.structure,
         inference=settings.inference,
@@ -367,15 +362,62 @@ def _assemble(
         margin=part.margin,
         n_occupied=part.n_occupied,
         log_likelihood=part.log_likelihood,
-        membership=prediction.membership,
+        membership=predict_rows(target, data, part.draws.z, part.order, kept, X).membership,
         quantities=quantities,
         diagnostics=diagnostics,
         verdict=verdict(diagnostics, target.structure.k, settings.thresholds),
-        loo=leave_one_out,
+        loo=leave_one_out(part, diagnostics, kept, row_weights),
         kept=kept,
         modes=tuple(
             (mode.origin, float(share)) for mode, share in zip(found, shares(found), strict=True)
         ),
+    )
+
+
+def leave_one_out(
+    part: Crossed, diagnostics: Diagnostics, kept: np.ndarray, row_weights: np.ndarray
+) -> Loo:
+    """PSIS-LOO of the kept chains, corrected for the approximation where there is one."""
+    effective = min(1.0, max(diagnostics.ess_bulk["log-likelihood"], 1.0) / diagnostics.n_draws)
+    approximation = part.draws.log_approximation
+    return loo(
+        part.log_likelihood[kept],
+        row_weights,
+        effective,
+        part.draws.log_posterior[kept],
+        None if approximation is None else approximation[kept],
+    )
+
+
+def rebuild(
+    part: Crossed,
+    structure: Structure,
+    inference: str,
+    membership: Float[np.ndarray, "n k"],
+    row_weights: Float[np.ndarray, " n"],
+    modes: tuple[tuple[str, float], ...],
+    thresholds: Thresholds = Thresholds(),
+) -> Posterior:
+    """The posterior of saved draws; diagnostics and LOO are computed again, never trusted."""
+    diagnostics, quantities = examine(part, structure.k, row_weights, thresholds)
+    kept = best_mode(diagnostics, part, row_weights)
+    return Posterior(
+        structure=structure,
+        inference=inference,
+        sites=part.sites,
+        mixture=part.mixture,
+        draws=part.draws,
+        order=part.order,
+        margin=part.margin,
+        n_occupied=part.n_occupied,
+        log_likelihood=part.log_likelihood,
+        membership=membership,
+        quantities=quantities,
+        diagnostics=diagnostics,
+        verdict=verdict(diagnostics, structure.k, thresholds),
+        loo=leave_one_out(part, diagnostics, kept, row_weights),
+        kept=kept,
+        modes=modes,
     )
 
 

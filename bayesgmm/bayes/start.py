@@ -160,7 +160,7 @@ def _climb_from_em(
     spread: np.ndarray,
     origin: str,
 ) -> Mode | None:
-    resp = np.asarray(responsibilities(mixture, data.X))
+    resp = responsibilities(mixture, np.asarray(data.X))
     z, _ = _Stage(target, data, resp, GUIDED).minimise(centre, spread, max_iter=300)
     return _climb(target, data, z, spread, origin)
 

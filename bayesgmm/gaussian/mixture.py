@@ -4,7 +4,7 @@ The same three arrays hold an EM result, the posterior draws, a marginal or a re
 leading axes stack mixtures, and every function here works on the last axes only.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,22 +33,27 @@ class Mixture(NamedTuple):
 
     @property
     def covariances(self) -> Float[Array, "*s k d d"]:
-        return self.scale_tril @ jnp.swapaxes(self.scale_tril, -1, -2)
+        return self.scale_tril @ _library(self.scale_tril).swapaxes(self.scale_tril, -1, -2)
 
 
 def whitener(scale_tril: Float[Array, "*s d d"]) -> Float[Array, "*s d d"]:
     """The inverse of each lower Cholesky factor, itself lower triangular."""
+    if not isinstance(scale_tril, jax.Array):
+        return np.linalg.inv(scale_tril)
     eye = jnp.broadcast_to(jnp.eye(scale_tril.shape[-1]), scale_tril.shape)
     return jax.scipy.linalg.solve_triangular(scale_tril, eye, lower=True)
 
 
 def half_log_det(scale_tril: Float[Array, "*s d d"]) -> Float[Array, "*s"]:
     """Half the log determinant of each covariance: the sum of the log diagonal."""
-    return jnp.log(jnp.diagonal(scale_tril, axis1=-2, axis2=-1)).sum(-1)
+    xp = _library(scale_tril)
+    return xp.log(xp.diagonal(scale_tril, axis1=-2, axis2=-1)).sum(-1)
 
 
 def log_joint(mixture: Mixture, X: Float[Array, "n d"]) -> Float[Array, "*s n k"]:
     """log(weight_k) + log N(x_i | mean_k, covariance_k), from centred, whitened rows.
+
+    NumPy arrays give NumPy arrays, at once and without a compiler; JAX arrays give JAX arrays.
 
     Args:
         mixture: one mixture or a stack of them.
@@ -57,30 +62,57 @@ def log_joint(mixture: Mixture, X: Float[Array, "n d"]) -> Float[Array, "*s n k"
     Returns:
         Shape (..., n, k); minus infinity where a weight is zero.
     """
+    xp = _library(mixture.weights)
     scale_inverse = whitener(mixture.scale_tril)
     centred = X[..., None, :, :] - mixture.means[..., :, None, :]
-    white = jnp.einsum("...kab,...knb->...kna", scale_inverse, centred)
-    const = jnp.log(mixture.weights) - half_log_det(mixture.scale_tril) - X.shape[-1] * LOG_2PI / 2
-    return jnp.swapaxes(const[..., :, None] - (white**2).sum(-1) / 2, -1, -2)
+    white = centred @ xp.swapaxes(scale_inverse, -1, -2)
+    const = _log(mixture.weights) - half_log_det(mixture.scale_tril) - X.shape[-1] * LOG_2PI / 2
+    return xp.swapaxes(const[..., :, None] - (white**2).sum(-1) / 2, -1, -2)
 
 
 def log_density(mixture: Mixture, X: Float[Array, "n d"]) -> Float[Array, "*s n"]:
     """Log density of every row under the mixture, shape (..., n)."""
-    return jax.nn.logsumexp(log_joint(mixture, X), axis=-1)
+    return logsumexp(log_joint(mixture, X))
+
+
+def log_responsibilities(mixture: Mixture, X: Float[Array, "n d"]) -> Float[Array, "*s n k"]:
+    """Log probability of every component for every row given the parameters."""
+    joint = log_joint(mixture, X)
+    return joint - logsumexp(joint)[..., None]
 
 
 def responsibilities(mixture: Mixture, X: Float[Array, "n d"]) -> Float[Array, "*s n k"]:
     """Probability of every component for every row given the parameters, shape (..., n, k)."""
-    return jax.nn.softmax(log_joint(mixture, X), axis=-1)
+    return _library(mixture.weights).exp(log_responsibilities(mixture, X))
+
+
+def logsumexp(joint: Float[Array, "*s k"]) -> Float[Array, "*s"]:
+    """log sum exp over the last axis."""
+    if isinstance(joint, jax.Array):
+        return jax.nn.logsumexp(joint, axis=-1)
+    top = joint.max(-1)
+    return top + np.log(np.exp(joint - top[..., None]).sum(-1))
 
 
 def moments(mixture: Mixture) -> tuple[Float[Array, "*s d"], Float[Array, "*s d d"]]:
     """Mean and covariance of the whole mixture; they do not depend on the labels."""
-    mean = jnp.einsum("...k,...kd->...d", mixture.weights, mixture.means)
+    xp = _library(mixture.weights)
+    mean = xp.einsum("...k,...kd->...d", mixture.weights, mixture.means)
     spread = mixture.means - mean[..., None, :]
-    between = jnp.einsum("...k,...ka,...kb->...ab", mixture.weights, spread, spread)
-    within = jnp.einsum("...k,...kab->...ab", mixture.weights, mixture.covariances)
+    between = xp.einsum("...k,...ka,...kb->...ab", mixture.weights, spread, spread)
+    within = xp.einsum("...k,...kab->...ab", mixture.weights, mixture.covariances)
     return mean, between + within
+
+
+def _library(array: Array) -> Any:
+    return jnp if isinstance(array, jax.Array) else np
+
+
+def _log(weights: Array) -> Array:
+    if isinstance(weights, jax.Array):
+        return jnp.log(weights)
+    with np.errstate(divide="ignore"):
+        return np.log(weights)
 
 
 def permute(mixture: Mixture, order: Int[np.ndarray, "*s k"]) -> Mixture:

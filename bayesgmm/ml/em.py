@@ -19,7 +19,8 @@ from bayesgmm.gaussian.mixture import Mixture
 from bayesgmm.gaussian.precision import float64
 from bayesgmm.gaussian.sweep import Frame, Statistics, log_jacobian, natural, sweep, unpack
 
-CYCLES_PER_CALL = 64
+CYCLES_PER_CALL = 32
+TAIL = 64
 MAPS_PER_CYCLE = 3
 COLLAPSED_SD = 1e-7
 
@@ -81,9 +82,10 @@ def em_map(mixture: Mixture, data: Data, family: Family) -> tuple[Array, Mixture
 def init(mixture: Mixture) -> EMState:
     """The state before the first step of a stack of starting mixtures."""
     s = mixture.weights.shape[0]
-    nothing = jnp.full(s, -jnp.inf)
-    no = jnp.zeros(s, bool)
-    return EMState(mixture, nothing, jnp.full(s, jnp.inf), jnp.zeros(s, int), no, no)
+    nothing, everything = np.full(s, -np.inf), np.full(s, np.inf)
+    return EMState(
+        mixture, nothing, everything, np.zeros(s, int), np.zeros(s, bool), np.zeros(s, bool)
+    )
 
 
 def step(state: EMState, data: Data, family: Family, tol: Float[Array, ""]) -> EMState:
@@ -133,7 +135,7 @@ def run(
     max_iter: int,
     floor: Float[np.ndarray, " d"],
 ) -> EMResult:
-    """EM from every start, as one batch, until each is done.
+    """EM from every start, as one batch and then in smaller ones, until each is done.
 
     Args:
         starts: stacked mixtures, shape (s, k, ...); a weight of zero pads a smaller mixture.
@@ -146,14 +148,43 @@ def run(
         floor: variances added to each covariance, shape (d,); zeros for maximum likelihood.
     """
     data = Data(X, row_weights, frame, floor)
-    state = init(jax.tree.map(jnp.asarray, starts))
-    histories = []
-    while not bool(terminate(state, max_iter).all()):
-        state, values = _cycles(state, data, family, tol, max_iter)
-        histories.append(np.asarray(values))
+    state = jax.tree.map(np.asarray, init(Mixture(*(np.asarray(part) for part in starts))))
+    everyone = np.arange(len(state.converged))
+    history = [_advance(state, everyone, data, family, tol, max_iter)]
+    while (left := np.flatnonzero(~terminate(state, max_iter))).size:
+        some = np.resize(left, min(TAIL, len(everyone)))  # repeats fill the batch up
+        history.append(_advance(state, some, data, family, tol, max_iter))
     final, _ = _evaluate(state.mixture, data, family)
-    state = state._replace(log_likelihood=final)
-    return EMResult(jax.tree.map(np.asarray, state), np.concatenate(histories, axis=0).T)
+    state = state._replace(log_likelihood=np.asarray(final))
+    return EMResult(state, _history(history, len(everyone)))
+
+
+def _advance(
+    state: EMState, some: np.ndarray, data: Data, family: Family, tol: float, max_iter: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Advance some of the starts, in place; returns which, and their log-likelihoods."""
+    part = jax.tree.map(lambda leaf: leaf[some], state)
+    part, values = jax.tree.map(np.asarray, _cycles(part, data, family, tol, max_iter))
+
+    def put(leaf: np.ndarray, new: np.ndarray) -> None:
+        leaf[some] = new
+
+    jax.tree.map(put, state, part)
+    return some, values
+
+
+def _history(calls: list[tuple[np.ndarray, np.ndarray]], s: int) -> np.ndarray:
+    """Log-likelihoods step by step, one row for each start, NaN after its end."""
+    rows: list[list[np.ndarray]] = [[] for _ in range(s)]
+    for some, values in calls:
+        for i in np.unique(some):
+            column = values[:, np.flatnonzero(some == i)[0]]
+            rows[i].append(column[np.isfinite(column)])
+    joined = [np.concatenate(row) for row in rows]
+    full = np.full((s, max(map(len, joined))), np.nan)
+    for i, row in enumerate(joined):
+        full[i, : len(row)] = row
+    return full
 
 
 @partial(jax.jit, static_argnames="family")

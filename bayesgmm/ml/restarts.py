@@ -19,7 +19,6 @@ from bayesgmm.data.errors import InputError
 from bayesgmm.data.table import Table
 from bayesgmm.gaussian.families import Family, family
 from bayesgmm.gaussian.mixture import Mixture, permute, responsibilities
-from bayesgmm.gaussian.precision import float64
 from bayesgmm.gaussian.sweep import Frame, frame_of
 from bayesgmm.ml import criteria, em, seeding
 
@@ -170,8 +169,14 @@ def fit_range(
     rng: Generator,
     settings: Settings = Settings(),
     first: Mixture | None = None,
+    *,
+    quiet: bool = False,
 ) -> list[MaximumLikelihood]:
-    """One maximum-likelihood fit for every k, all starts of all k run as one padded batch."""
+    """One maximum-likelihood fit for every k, all starts of all k run as one padded batch.
+
+    Arguments are those of `fit`; `quiet` leaves it to the caller to tell of fits that are not
+    admissible or did not converge.
+    """
     problem, member = Problem.of(table), family(covariance_type)
     for k in ks:
         check_components(k, problem)
@@ -182,7 +187,8 @@ def fit_range(
     for k, part in zip(ks, _parts(result, batches), strict=True):
         fitted = _summarise(problem, member, k, part, keep_order=first is not None)
         found.append(fitted or _rescue(problem, member, k, rng, settings))
-        _warn(found[-1], settings)
+        if not quiet:
+            _warn(found[-1], settings)
     return found
 
 
@@ -288,7 +294,7 @@ def _result(
     value = float(result.state.log_likelihood[best])
     n, df = float(problem.row_weights.sum()), member.n_parameters(*mixture.means.shape)
     frequency = problem.table.frequency
-    resp = float64(responsibilities)(mixture, problem.X)
+    resp = responsibilities(mixture, problem.X)
     histories = tuple(row[np.isfinite(row)] for row in np.asarray(result.history))
     return MaximumLikelihood(
         mixture=mixture,
@@ -303,7 +309,7 @@ def _result(
         n_starts=len(histories),
         aic=criteria.aic(value, df),
         bic=criteria.bic(value, df, n) if frequency else float("nan"),
-        icl=criteria.icl(value, df, np.asarray(resp), problem.row_weights)
+        icl=criteria.icl(value, df, resp, problem.row_weights)
         if frequency
         else float("nan"),
         smallest_eigenvalue=relative_eigenvalues(mixture).min(),

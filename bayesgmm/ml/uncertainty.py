@@ -72,8 +72,7 @@ def standard_errors(fit: MaximumLikelihood, problem: Problem) -> StandardErrors:
         return _score(point, problem.X, problem.row_weights, frame, family, (k, d))
 
     def reported(point: np.ndarray) -> np.ndarray:
-        mixture = _unpack(jnp.asarray(point), family, frame, (k, d))
-        return np.concatenate([np.ravel(part) for part in _quantities(mixture)])
+        return np.asarray(_reported_at(point, frame, family, (k, d)))
 
     covariance, reason = _inverse(-hessian(score, point))
     if reason:
@@ -85,9 +84,12 @@ def standard_errors(fit: MaximumLikelihood, problem: Problem) -> StandardErrors:
     return _reported(fit, weights, means.reshape(k, d), sd.reshape(k, d), corr.reshape(k, d, d))
 
 
-def _quantities(mixture: Mixture) -> tuple[Array, ...]:
+@partial(jax.jit, static_argnames=("family", "shape"))
+def _reported_at(point: Array, frame: Frame, family: Family, shape: tuple[int, int]) -> Array:
+    mixture = _unpack(point, family, frame, shape)
     factors = mixture.scale_tril
-    return mixture.weights, mixture.means, sds(factors), correlations(factors)
+    parts = (mixture.weights, mixture.means, sds(factors), correlations(factors))
+    return jnp.concatenate([jnp.ravel(part) for part in parts])
 
 
 def _pack(mixture: Mixture, family: Family, frame: Frame) -> Float[np.ndarray, " q"]:

@@ -1,0 +1,1 @@
+"""Where maximum likelihood meets Bayes: the tables, the sentences and the report."""

@@ -1,0 +1,163 @@
+"""One mixture fitted both ways."""
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import jax
+import numpy as np
+from jaxtyping import Array
+
+from bayesgmm.bayes import posterior as bayes
+from bayesgmm.bayes.driver import Progress, silent
+from bayesgmm.bayes.posterior import Posterior
+from bayesgmm.bayes.program import Program
+from bayesgmm.bayes.target import Data, Target
+from bayesgmm.gaussian.precision import float64
+from bayesgmm.ml import restarts
+from bayesgmm.ml.restarts import MaximumLikelihood, Problem
+from bayesgmm.ml.uncertainty import StandardErrors, standard_errors
+
+FAMILY_OF_PROGRAM = {
+    "gaussian": "VVV",
+    "gaussian_tied": "EEE",
+    "gaussian_diag": "VVI",
+    "gaussian_spherical": "VII",
+    "conjugate": "VVV",
+}
+
+
+@dataclass(frozen=True)
+class Both:
+    """A maximum-likelihood fit and a posterior of the same number of components.
+
+    Attributes:
+        problem: the data.
+        model: the program's name, and sha256 of its text.
+        same_likelihood: whether EM maximised the program's own likelihood; if not, the
+            maximum-likelihood column is another model's and is headed "Gaussian EM".
+        ml: the maximum-likelihood fit.
+        errors: its standard errors.
+        posterior: the posterior.
+        provenance: what is needed to repeat it.
+        target, data: the program and what it is evaluated on; None for a fit that was loaded.
+    """
+
+    problem: Problem
+    model: str
+    model_sha256: str
+    same_likelihood: bool
+    ml: MaximumLikelihood
+    errors: StandardErrors
+    posterior: Posterior
+    provenance: Mapping[str, Any]
+    target: Target | None = None
+    data: Data | None = None
+
+    @property
+    def n_components(self) -> int:
+        return self.ml.n_components
+
+
+def family_of(program: Program) -> tuple[str, bool]:
+    """The covariance family whose EM starts the program, and whether it is the same likelihood."""
+    from bayesgmm.bayes.program import model_names
+
+    own = program.name in model_names() and bool(program.path)
+    return FAMILY_OF_PROGRAM.get(program.name, "VVV"), own and program.name in FAMILY_OF_PROGRAM
+
+
+def join(
+    problem: Problem,
+    program: Program,
+    ml: MaximumLikelihood,
+    target: Target,
+    data: Data,
+    settings: bayes.Settings,
+    key: Array,
+    provenance: Mapping[str, Any],
+    progress: Progress = silent,
+) -> Both:
+    """The Bayesian half, added to a maximum-likelihood fit."""
+    posterior = bayes.fit(target, data, ml, settings, key, progress)
+    errors = standard_errors(ml, problem)
+    return Both(
+        problem,
+        program.name,
+        program.sha256,
+        family_of(program)[1],
+        ml,
+        errors,
+        posterior,
+        provenance,
+        target,
+        data,
+    )
+
+
+def fit_both(
+    problem: Problem,
+    program: Program,
+    k: int,
+    *,
+    priors: Mapping[str, object] | None,
+    settings: bayes.Settings,
+    ml_settings: restarts.Settings,
+    seed: np.random.Generator,
+    provenance: Mapping[str, Any],
+    progress: Progress = silent,
+) -> Both:
+    """Fit k components by EM and by the program; the program compiles while EM runs."""
+    restarts.check_components(k, problem)
+    target, data = bayes.prepare(problem, program, k, priors)
+    ahead(target, data, settings)
+    progress("maximum likelihood", 0, 1)
+    ml = restarts.fit(problem.table, k, family_of(program)[0], seed, ml_settings)
+    progress("maximum likelihood", 1, 1)
+    key = jax_key(seed)
+    return join(problem, program, ml, target, data, settings, key, provenance, progress)
+
+
+def ahead(target: Target, data: Data, settings: bayes.Settings) -> None:
+    """Begin to compile the sampler in the background."""
+    from bayesgmm.bayes import nuts
+
+    if settings.inference == "nuts":
+        nuts.compile_ahead(target, data, settings.kernel)
+
+
+@float64
+def jax_key(seed: np.random.Generator) -> Array:
+    """A JAX key from a NumPy generator."""
+    return jax.random.key(int(seed.integers(2**63)))
+
+
+def provenance_of(
+    problem: Problem, program: Program | None, seed: int | None, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Versions, seed, options and hashes: what is needed to repeat a fit."""
+    libraries = ("bayesgmm", "jax", "numpyro", "arviz", "numpy", "scipy", "scikit-learn")
+    return {
+        "data": problem.table.name,
+        "source": problem.table.source,
+        "data_sha256": problem.table.sha256,
+        "rows": problem.table.n_rows,
+        "columns": list(problem.table.columns),
+        "model": program.name if program else "",
+        "model_sha256": program.sha256 if program else "",
+        "seed": seed,
+        "options": {name: value for name, value in options.items() if value is not None},
+        "versions": {name: _version(name) for name in libraries}
+        | {"python": platform.python_version()},
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    }
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

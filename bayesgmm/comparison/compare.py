@@ -1,0 +1,469 @@
+"""Compare numbers of components, by maximum likelihood and by Bayes, on one scale."""
+
+import html
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayesgmm.bayes import posterior as bayes
+from bayesgmm.bayes.driver import Progress, silent
+from bayesgmm.bayes.loo import difference
+from bayesgmm.bayes.program import Program, load_model
+from bayesgmm.comparison import both as pair
+from bayesgmm.comparison.both import Both
+from bayesgmm.comparison.summary import Summary, model_label
+from bayesgmm.comparison.verdicts import sentences
+from bayesgmm.comparison.words import fixed, number
+from bayesgmm.data.errors import InputError
+from bayesgmm.data.randomness import generator
+from bayesgmm.data.ranges import component_range
+from bayesgmm.data.table import Table, read_table
+from bayesgmm.gaussian.families import FAMILIES
+from bayesgmm.ml import restarts
+from bayesgmm.ml.restarts import Problem
+from bayesgmm.ml.selection import Selection, check_criterion, scan
+
+
+@dataclass(frozen=True)
+class Row:
+    """One number of components; distances are on the -2 log scale, 0 for the best row.
+
+    Attributes:
+        k: components.
+        df: free parameters by maximum likelihood.
+        hits, n_starts: EM starts that reached the best optimum, of all.
+        d_aic, d_bic, d_icl: distances from the best k; NaN where a criterion is not defined.
+        p_loo: effective number of parameters as LOO counts it.
+        d_loo: -2 times the difference in elpd from the best converged k.
+        d_loo_se: standard error of that; NaN for the best itself.
+        r_hat, ess: the worst over label-invariant quantities.
+        verdict: the worst flag.
+        usable: whether d_loo may be ranked.
+    """
+
+    k: int
+    df: int
+    hits: int
+    n_starts: int
+    d_aic: float
+    d_bic: float
+    d_icl: float
+    p_loo: float
+    d_loo: float
+    d_loo_se: float
+    r_hat: float
+    ess: float
+    verdict: str
+    usable: bool
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Fits of several numbers of components, both ways.
+
+    Attributes:
+        fits: one for each k, in order; k = 1 is always among them.
+        criterion: what chooses k among the converged fits.
+        families: the same k over all covariance families, by maximum likelihood.
+        provenance: what is needed to repeat it.
+    """
+
+    fits: tuple[Both, ...]
+    criterion: str
+    families: Selection
+    provenance: Mapping[str, Any]
+
+    @property
+    def table(self) -> Table:
+        return self.fits[0].problem.table
+
+    def fit(self, n_components: int) -> Both:
+        """The fit of that many components.
+
+        Raises:
+            InputError: it was not compared.
+        """
+        for each in self.fits:
+            if each.n_components == n_components:
+                return each
+        known = ", ".join(str(each.n_components) for each in self.fits)
+        raise InputError(f"n_components={n_components} was not compared; choose from {known}.")
+
+    @property
+    def chosen_(self) -> Both:
+        """The fit of lowest criterion among the converged; among all where none converged."""
+        usable = [each for each in self.fits if each.posterior.verdict.usable] or list(self.fits)
+        return min(usable, key=lambda each: getattr(each.ml, self.criterion))
+
+    def summary(self) -> Summary:
+        """The parameters of the chosen k."""
+        return Summary.of(self.chosen_)
+
+    def rows(self) -> list[Row]:
+        """One row for each k."""
+        usable = [each for each in self.fits if each.posterior.verdict.usable] or list(self.fits)
+        best = max(usable, key=lambda each: each.posterior.loo.elpd)
+        least = {
+            name: min(getattr(each.ml, name) for each in self.fits)
+            for name in ("aic", "bic", "icl")
+        }
+        return [_row(each, best, least) for each in self.fits]
+
+    def to_frame(self) -> pd.DataFrame:
+        """The table, indexed by k."""
+        return pd.DataFrame([vars(row) for row in self.rows()]).set_index("k")
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same numbers that the text shows, ready for JSON; NaN becomes None."""
+        summary = self.summary().to_frame().reset_index()
+        content = {
+            "provenance": dict(self.provenance),
+            "criterion": self.criterion,
+            "chosen_k": self.chosen_.n_components,
+            "comparison": self.to_frame().reset_index().to_dict("records"),
+            "weights": [_weights(each) for each in self.fits],
+            "parameters": summary.to_dict("records"),
+            "families": self.families.table.to_dict("records"),
+            "sentences": self.sentences(),
+        }
+        return json.loads(_json(content))  # type: ignore[no-any-return]
+
+    def sentences(self) -> list[str]:
+        """The answer in words, the most important first."""
+        return sentences(self)
+
+    def plot(self) -> Any:
+        """The criteria and LOO against k, as a matplotlib Figure."""
+        from bayesgmm import plots
+
+        rows = self.rows()
+        names = {"AIC": "d_aic", "BIC": "d_bic", "ICL": "d_icl", "LOO": "d_loo"}
+        columns = {
+            label: np.array([getattr(row, name) for row in rows])
+            for label, name in names.items()
+            if np.isfinite([getattr(row, name) for row in rows]).all()
+        }
+        return plots.criteria_by_k(
+            [row.k for row in rows],
+            columns,
+            errors={"LOO": np.array([np.nan_to_num(row.d_loo_se) for row in rows])},
+            undecided={"LOO": np.array([not row.usable for row in rows])},
+        ).figure
+
+    def report(self, path: str | Path) -> Path:
+        """Write the report, one self-contained HTML file, and return its path."""
+        from bayesgmm.comparison.report import write
+
+        return write(self, Path(path))
+
+    def __str__(self) -> str:
+        return "\n".join(
+            [*self.header(), "", *self.lines(), "", *self.weight_lines(), "", *self.sentences()]
+        )
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        words = "<br>".join(html.escape(line) for line in self.sentences())
+        head = "<br>".join(html.escape(line) for line in self.header())
+        return f"<p>{head}</p>{self.html_table()}{self.html_weights()}<p>{words}</p>"
+
+    def header(self) -> list[str]:
+        """What was fitted."""
+        first, table = self.fits[0], self.table
+        starts = max(each.ml.n_starts for each in self.fits)
+        how = (
+            f"NUTS {len(first.posterior.kept)} chains"
+            if first.posterior.inference == "nuts"
+            else "VI (approximate)"
+        )
+        rows = f"{table.n_rows:,} rows"
+        if table.row_weights is not None:
+            rows += f" of total weight {table.total_weight:,.0f}"
+        columns = f"{len(table.columns)} column{'s' if len(table.columns) > 1 else ''}"
+        return [
+            f"{table.name}: {rows} x {columns} | {model_label(first)} | {starts} EM starts | {how}",
+            "dAIC .. dLOO: distance from the best row on the -2 log scale; 0 = best (*)",
+        ]
+
+    def lines(self) -> list[str]:
+        """The table as lines of text."""
+        rows = self.rows()
+        nuts = self.fits[0].posterior.inference == "nuts"
+        bayes_title = "Bayes (NUTS)" if nuts else "Bayes (variational)"
+        ml_title = "maximum likelihood" if self.fits[0].same_likelihood else "Gaussian EM"
+        hits = max(len(f"{row.hits}/{row.n_starts}") for row in rows)
+        widths = {name: _width(name, rows) for name in ("d_aic", "d_bic", "d_icl")}
+        left = f"{'':2} {'':>3} {ml_title:>{max(hits + 14, len(ml_title))}}"
+        head = f"{'k':>2} {'df':>3} {'hits':>{hits}} " + " ".join(
+            f"{label:>{widths[name]}} "
+            for name, label in (("d_aic", "dAIC"), ("d_bic", "dBIC"), ("d_icl", "dICL"))
+        )
+        right = f"| {'p_loo':>6} {'dLOO':>8} {'+- se':>6} "
+        right += f"{'R-hat':>5} {'ESS':>5}  verdict" if nuts else "k-hat  verdict"
+        body = [
+            f"{row.k:2} {row.df:3} {f'{row.hits}/{row.n_starts}':>{hits}} "
+            + " ".join(_starred(getattr(row, name), width) for name, width in widths.items())
+            + self._bayes_cells(row)
+            for row in rows
+        ]
+        return [f"{left:{len(head)}}| {bayes_title}", head + right, *body]
+
+    def _bayes_cells(self, row: Row) -> str:
+        open_, close = ("", " ") if row.usable else ("(", ")")
+        best = "*" if row.usable and row.d_loo == 0 else ""
+        p_loo = f"{open_}{fixed(row.p_loo, 1)}{close}"
+        d_loo = f"{open_}{fixed(row.d_loo, 1)}{best or close}"
+        verdict = row.verdict if row.usable else row.verdict.upper()
+        cells = f"| {p_loo:>6} {d_loo:>8} {fixed(row.d_loo_se, 1):>6} "
+        found = self.fit(row.k).posterior.diagnostics
+        if np.isfinite(found.pareto_k):
+            return f"{cells}{fixed(found.pareto_k, 2):>5}  {verdict}"
+        return f"{cells}{_r_hat(row.r_hat):>5} {fixed(row.ess, 0):>5}  {verdict}"
+
+    def weight_lines(self) -> list[str]:
+        """Weights, largest first, by maximum likelihood beside the posterior, for every k."""
+        told = [_weights(each) for each in self.fits]
+        ml = [" ".join(number(w, 0.01) for w in each["ml"]) for each in told]
+        width = max(len("weights, largest first: ML"), *(len(text) for text in ml))
+        lines = [f" k  {'weights, largest first: ML':{width}}  posterior mean (sd)"]
+        for each, text in zip(told, ml, strict=True):
+            pairs = zip(each["mean"], each["sd"], strict=True)
+            right = " ".join(f"{number(m, 0.01)} ({number(s, 0.01)})" for m, s in pairs)
+            lines += _wrapped(f"{each['k']:2}  {text:{width}}  ", right)
+        return lines
+
+    def html_table(self) -> str:
+        """The table as HTML."""
+        nuts = self.fits[0].posterior.inference == "nuts"
+        names = ["k", "df", "hits", "ΔAIC", "ΔBIC", "ΔICL", "p<sub>loo</sub>", "ΔLOO", "± se"]
+        names += ["R-hat", "ESS", "verdict"] if nuts else ["k-hat", "verdict"]
+        head = "".join(f'<th scope="col">{name}</th>' for name in names)
+        body = "".join(self._html_row(row, nuts) for row in self.rows())
+        left = "maximum likelihood" if self.fits[0].same_likelihood else "Gaussian EM"
+        right = "Bayes (NUTS)" if nuts else "Bayes (variational)"
+        return (
+            f'<table class="compare"><thead><tr><th></th><th colspan="5">{left}</th>'
+            f'<th colspan="{len(names) - 6}">{right}</th></tr><tr>{head}</tr></thead>'
+            f"<tbody>{body}</tbody></table>"
+        )
+
+    def _html_row(self, row: Row, nuts: bool) -> str:
+        around = "{}" if row.usable else "({})"
+        chosen = row.k == self.chosen_.n_components
+        best = "*" if row.usable and row.d_loo == 0 else ""
+        cells = [
+            str(row.df),
+            f"{row.hits}/{row.n_starts}",
+            *(_starred(value, 0).strip() for value in (row.d_aic, row.d_bic, row.d_icl)),
+            around.format(fixed(row.p_loo, 1)),
+            around.format(fixed(row.d_loo, 1)) + best,
+            fixed(row.d_loo_se, 1),
+        ]
+        if nuts:
+            cells += [_r_hat(row.r_hat), fixed(row.ess, 0)]
+        else:
+            cells += [fixed(self.fit(row.k).posterior.diagnostics.pareto_k, 2)]
+        data = "".join(f"<td>{cell}</td>" for cell in cells)
+        kind = ' class="chosen"' if chosen else "" if row.usable else ' class="undecided"'
+        verdict = f'<td class="verdict">{html.escape(row.verdict)}</td>'
+        return f'<tr{kind}><th scope="row">{row.k}</th>{data}{verdict}</tr>'
+
+    def html_weights(self) -> str:
+        """Weights for every k as HTML."""
+        rows = []
+        for each in (_weights(fit) for fit in self.fits):
+            ml = " ".join(number(w, 0.01) for w in each["ml"])
+            pairs = zip(each["mean"], each["sd"], strict=True)
+            right = " ".join(f"{number(m, 0.01)}&nbsp;({number(s, 0.01)})" for m, s in pairs)
+            rows.append(f'<tr><th scope="row">{each["k"]}</th><td>{ml}</td><td>{right}</td></tr>')
+        head = "<th>k</th><th>weights, largest first: ML</th><th>posterior mean (sd)</th>"
+        return (
+            f'<table class="weights"><thead><tr>{head}</tr></thead>'
+            f"<tbody>{''.join(rows)}</tbody></table>"
+        )
+
+
+def compare(
+    X: object,
+    n_components: int | Iterable[int] = range(1, 7),
+    *,
+    model: Any = "gaussian",
+    priors: Mapping[str, object] | None = None,
+    columns: Sequence[str] | None = None,
+    sample_weight: object = None,
+    criterion: str = "bic",
+    inference: str = "nuts",
+    num_chains: int = 4,
+    num_warmup: int | None = None,
+    num_draws: int = 1000,
+    max_draws: int | None = None,
+    n_init: int = restarts.Settings.n_init,
+    random_state: object = None,
+    progress: Progress = silent,
+) -> Comparison:
+    """How many components: AIC, BIC and ICL next to LOO, posterior weights and verdicts.
+
+    Args:
+        X: a DataFrame, array (n, d), path or data set's name.
+        n_components: numbers of components; 1 is always added.
+        model: name, path or function of a NumPyro program.
+        priors: values for the program's keywords, such as {"weights": 2}.
+        columns: columns of X to use.
+        sample_weight: row weights (n,), or a column's name; counts only.
+        criterion: "bic", "aic" or "icl"; chooses k among the converged fits.
+        inference: "nuts" or "vi".
+        num_chains, num_warmup, num_draws, max_draws: as of `BayesianMixture`.
+        n_init: EM starts for each k.
+        random_state: int, Generator or None.
+        progress: called with what is being done, how much is done, and how much there is.
+
+    Raises:
+        InputError: bad data, an unknown model or criterion, too few rows for k.
+    """
+    table = read_table(X, columns, sample_weight)  # type: ignore[arg-type]
+    rng, seed = generator(random_state)
+    settings = bayes.Settings(inference, num_chains, num_warmup, num_draws, max_draws)
+    ks = sorted({1, *component_range(n_components)})
+    options = {
+        "n_components": ks,
+        "priors": dict(priors or {}) or None,
+        "criterion": criterion,
+        "inference": inference,
+        "num_chains": num_chains,
+        "num_warmup": num_warmup,
+        "num_draws": num_draws,
+        "max_draws": max_draws,
+        "n_init": n_init,
+    }
+    program = load_model(model)
+    return run(table, ks, program, priors, criterion, settings, n_init, rng, seed, options, progress)
+
+
+def run(
+    table: Table,
+    ks: Sequence[int],
+    program: Program,
+    priors: Mapping[str, object] | None,
+    criterion: str,
+    settings: bayes.Settings,
+    n_init: int,
+    rng: np.random.Generator,
+    seed: int | None,
+    options: Mapping[str, Any],
+    progress: Progress,
+) -> Comparison:
+    """`compare` on a checked table; while one k is sampled, the next is compiled."""
+    check_criterion(criterion, table)
+    if not table.frequency:
+        raise InputError(
+            "sample_weight holds weights that are not counts, for which BIC and LOO are not "
+            "defined; give counts."
+        )
+    problem = Problem.of(table)
+    for k in ks:
+        restarts.check_components(k, problem)
+    prepared = [bayes.prepare(problem, program, k, priors) for k in ks]
+    for target, data in prepared:
+        pair.ahead(target, data, settings)
+    family_name, _ = pair.family_of(program)
+    progress("maximum likelihood", 0, 1)
+    ml_settings = restarts.Settings(n_init=n_init)
+    fits = restarts.fit_range(table, ks, family_name, rng, ml_settings, quiet=True)
+    progress("maximum likelihood", 1, 1)
+    provenance = pair.provenance_of(problem, program, seed, options)
+    joined = []
+    for ml, (target, data) in zip(fits, prepared, strict=True):
+        told = _at(progress, ml.n_components)
+        key = pair.jax_key(rng)
+        joined.append(
+            pair.join(problem, program, ml, target, data, settings, key, provenance, told)
+        )
+    progress("covariance families", 0, 1)
+    names = [member.name for member in FAMILIES]
+    families = scan(table, ks, names, rng, criterion, n_init, known=fits)
+    progress("covariance families", 1, 1)
+    return Comparison(tuple(joined), criterion, families, provenance)
+
+
+def _at(progress: Progress, k: int) -> Progress:
+    return lambda what, done, total: progress(f"k = {k}: {what}", done, total)
+
+
+def _row(each: Both, best: Both, least: Mapping[str, float]) -> Row:
+    ml, posterior = each.ml, each.posterior
+    gap, se = difference(posterior.loo, best.posterior.loo, each.problem.row_weights)
+    return Row(
+        k=each.n_components,
+        df=ml.n_parameters,
+        hits=ml.hits,
+        n_starts=ml.n_starts,
+        d_aic=ml.aic - least["aic"],
+        d_bic=ml.bic - least["bic"],
+        d_icl=ml.icl - least["icl"],
+        p_loo=posterior.loo.p_loo,
+        d_loo=0.0 if each is best else -2 * gap,
+        d_loo_se=float("nan") if each is best else 2 * se,
+        r_hat=posterior.diagnostics.worst_r_hat,
+        ess=posterior.diagnostics.lowest_ess,
+        verdict=posterior.verdict.name,
+        usable=posterior.verdict.usable,
+    )
+
+
+def _weights(each: Both) -> dict[str, Any]:
+    """Weights sorted by size within EM and within every draw, so that labels play no part."""
+    draws = each.posterior.sites["weights"][each.posterior.kept]
+    ranked = -np.sort(-draws, axis=-1)
+    return {
+        "k": each.n_components,
+        "ml": sorted((float(w) for w in each.ml.mixture.weights), reverse=True),
+        "mean": [float(w) for w in ranked.mean((0, 1))],
+        "sd": [float(w) for w in ranked.std((0, 1))],
+    }
+
+
+def _width(name: str, rows: Sequence[Row]) -> int:
+    return max(4, *(len(fixed(getattr(row, name), 1)) for row in rows))
+
+
+def _starred(distance: float, width: int) -> str:
+    return f"{fixed(distance, 1):>{width}}{'*' if distance == 0 else ' '}"
+
+
+def _r_hat(value: float) -> str:
+    return fixed(value, 3 if 1.005 < value < 1.1 else 2)
+
+
+def _wrapped(left: str, right: str, width: int = 80) -> list[str]:
+    lines, line = [], left
+    for piece in right.split(") "):
+        piece = piece if piece.endswith(")") else f"{piece})"
+        if len(line) + len(piece) > width and line.strip() and line != left:
+            lines.append(line.rstrip())
+            line = " " * len(left)
+        line += f"{piece} "
+    return [*lines, line.rstrip()]
+
+
+def _json(content: object) -> str:
+    def plain(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {str(key): plain(item) for key, item in value.items()}
+        if isinstance(value, list | tuple):
+            return [plain(item) for item in value]
+        if isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(value, np.ndarray):
+            return plain(value.tolist())
+        return None if isinstance(value, float) and not np.isfinite(value) else value
+
+    return json.dumps(plain(content))
+
+

@@ -1,0 +1,204 @@
+"""The summary of one fit: maximum likelihood and posterior, parameter by parameter."""
+
+import html
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from bayesgmm.comparison.both import Both
+from bayesgmm.comparison.parameters import SHARED, Parameter, parameters
+from bayesgmm.comparison.words import counted, fixed, number
+
+CERTAIN = 0.95
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A table of parameters under a verdict; prints as text, and as HTML in a notebook."""
+
+    both: Both
+    rows: tuple[Parameter, ...]
+
+    @classmethod
+    def of(cls, both: Both) -> "Summary":
+        return cls(both, tuple(parameters(both)))
+
+    def to_frame(self) -> pd.DataFrame:
+        """The numbers, one row per parameter, indexed by component and name."""
+        records = [
+            {
+                "component": row.component or "all",
+                "parameter": row.label,
+                "ml": row.ml,
+                "se": row.se,
+                "mean": row.mean,
+                "sd": row.sd,
+                "low": row.low,
+                "high": row.high,
+                "shift": row.shift,
+                "ess": row.ess,
+            }
+            for row in self.rows
+        ]
+        return pd.DataFrame(records).set_index(["component", "parameter"])
+
+    def to_latex(self) -> str:
+        """The table for a paper."""
+        frame = self.to_frame().rename(
+            columns={"ml": "ML", "se": "SE", "low": "2.5 %", "high": "97.5 %", "ess": "ESS"}
+        )
+        return str(frame.to_latex(float_format="%.3g", na_rep="--", escape=True))
+
+    def __str__(self) -> str:
+        return "\n".join([*headline(self.both), "", *self.table(), *self.remarks()])
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        head = "<br>".join(html.escape(line) for line in headline(self.both))
+        tail = "<br>".join(html.escape(line) for line in self.remarks())
+        return f"<p>{head}</p>{self.html_table()}<p>{tail}</p>"
+
+    def table(self) -> list[str]:
+        """The table as lines of text."""
+        width = max(12, *(len(row.label) + 2 for row in self.rows))
+        ml = "ML" if self.both.same_likelihood else "EM*"
+        lines = [
+            f"{'':{width}} {ml:>7} {'SE':>6} | {'mean':>7} {'sd':>6} {'95% interval':>15}"
+            f" {'shift':>6} {'ESS':>6}"
+        ]
+        for component in self._components():
+            lines.append(self._heading(component))
+            lines += [_line(row, width) for row in self.rows if row.component == component]
+        return lines
+
+    def html_table(self) -> str:
+        """The table as HTML, components as row groups."""
+        ml = "ML" if self.both.same_likelihood else "Gaussian EM"
+        names = ("", ml, "SE", "mean", "sd", "2.5 %", "97.5 %", "shift", "ESS")
+        head = "".join(f'<th scope="col">{name}</th>' for name in names)
+        body = []
+        for component in self._components():
+            title = html.escape(self._heading(component))
+            body.append(
+                f'<tr class="group"><th colspan="{len(names)}" scope="rowgroup">{title}</th></tr>'
+            )
+            body += [_html_row(row) for row in self.rows if row.component == component]
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+
+    def remarks(self) -> list[str]:
+        """What the table says, in sentences."""
+        lines = [] if self.both.same_likelihood else [
+            "* Gaussian EM: another likelihood than the program's; a start and a yardstick."
+        ]
+        lines += [f"{flag.name}: {flag.number}. {_capital(flag.meaning)}. Next: {flag.next}."
+                  for flag in self.both.posterior.verdict.flags]
+        missing = {reason for reason in self.both.errors.reasons if reason}
+        lines += [f"A standard error is missing where {reason}." for reason in sorted(missing)]
+        lines += [self._agreement()] if self.both.same_likelihood else []
+        return [*lines, self._certainty()]
+
+    def _components(self) -> list[int]:
+        return list(dict.fromkeys(row.component for row in self.rows))
+
+    def _heading(self, component: int) -> str:
+        if component == SHARED:
+            return "all components"
+        return f"{component} ({counted(self.both.ml.counts[component - 1], 'row')})"
+
+    def _agreement(self) -> str:
+        shifts = {row.label: row for row in self.rows if np.isfinite(row.shift)}
+        if not shifts:
+            return "No parameter has a standard error to compare with."
+        largest = max(self.rows, key=lambda row: abs(row.shift) if np.isfinite(row.shift) else -1)
+        where = f"{largest.label} of component {largest.component}" if largest.component else (
+            largest.label
+        )
+        if abs(largest.shift) < 1:
+            return f"ML and Bayes agree: nothing differs by 1 SE (most: {where}, {largest.shift:+.1f})."
+        return (
+            f"ML and Bayes differ most in {where}: {largest.shift:+.1f} SE. The prior, or a skewed "
+            "likelihood, moves the posterior mean; where it matters, read the interval."
+        )
+
+    def _certainty(self) -> str:
+        certain = self.both.posterior.membership.max(1) >= CERTAIN
+        weights = self.both.problem.row_weights
+        return (
+            f"Rows below 95 % certain: {weights[~certain].sum():,.0f} of {weights.sum():,.0f}."
+        )
+
+
+def headline(both: Both) -> list[str]:
+    """The verdict, the diagnostics and the criteria, in three lines."""
+    ml, posterior = both.ml, both.posterior
+    found, k = posterior.diagnostics, both.n_components
+    title = (
+        f"BayesianMixture({k}), {both.problem.table.name}, {model_label(both)}: "
+        f"{posterior.verdict.name.upper()}"
+    )
+    occupied = f"all {k} occupied {100 * found.occupied:.0f} %"
+    if posterior.inference == "nuts":
+        numbers = (
+            f"worst R-hat {fixed(found.worst_r_hat, 3)}, lowest ESS {fixed(found.lowest_ess, 0)}, "
+            f"divergences {found.divergences}"
+        )
+    else:
+        numbers = f"variational approximation, Pareto k-hat {fixed(found.pareto_k, 2)}"
+    return [
+        title,
+        f"{numbers}, ambiguous draws {100 * found.ambiguous:.0f} %, {occupied}",
+        f"AIC {fixed(ml.aic, 1)}  BIC {fixed(ml.bic, 1)}  ICL {fixed(ml.icl, 1)} | "
+        f"elpd_loo {posterior.loo.elpd:.1f} +- {posterior.loo.se:.1f}  "
+        f"p_loo {posterior.loo.p_loo:.1f}",
+    ]
+
+
+def model_label(both: Both) -> str:
+    """The program's name with the covariance family that its EM fit belongs to."""
+    if not both.same_likelihood:
+        return both.model
+    return f"{both.model} ({family_label(both.ml.family.name, len(both.problem.table.columns))})"
+
+
+def family_label(name: str, d: int) -> str:
+    """The family's name; for one column E or V, as there is no shape or direction."""
+    return name if d > 1 else ("E" if name.startswith("E") else "V")
+
+
+def _line(row: Parameter, width: int) -> str:
+    spread = row.sd if np.isfinite(row.sd) and row.sd > 0 else row.se
+    interval = f"{number(row.low, spread):>7} {number(row.high, spread):>7}"
+    return (
+        f" {row.label:{width - 1}} {number(row.ml, spread):>7} {number(row.se, row.se):>6} | "
+        f"{number(row.mean, spread):>7} {number(row.sd, row.sd):>6} {interval}"
+        f" {_signed(row.shift):>6} {fixed(row.ess, 0):>6}"
+    )
+
+
+def _html_row(row: Parameter) -> str:
+    spread = row.sd if np.isfinite(row.sd) and row.sd > 0 else row.se
+    cells = [
+        number(row.ml, spread),
+        number(row.se, row.se),
+        number(row.mean, spread),
+        number(row.sd, row.sd),
+        number(row.low, spread),
+        number(row.high, spread),
+        _signed(row.shift),
+        fixed(row.ess, 0),
+    ]
+    data = "".join(f"<td>{cell}</td>" for cell in cells)
+    return f'<tr><th scope="row">{html.escape(row.label)}</th>{data}</tr>'
+
+
+def _signed(value: float) -> str:
+    if not np.isfinite(value):
+        return "-"
+    return "0.0" if abs(value) < 0.05 else f"{value:+.1f}"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

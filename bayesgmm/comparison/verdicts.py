@@ -1,0 +1,170 @@
+"""The answer in words, made from the numbers of a comparison."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from bayesgmm.bayes.loo import difference
+from bayesgmm.comparison.both import Both
+from bayesgmm.comparison.words import listed
+from bayesgmm.ml.selection import Cell
+
+if TYPE_CHECKING:
+    from bayesgmm.comparison.compare import Comparison
+
+TIE = 4.0
+TIE_SE = 2.0
+PROGRAM_OF_FAMILY = {
+    "VVV": "gaussian",
+    "EEE": "gaussian_tied",
+    "VVI": "gaussian_diag",
+    "VII": "gaussian_spherical",
+}
+
+
+def sentences(comparison: "Comparison") -> list[str]:
+    """The answer first, then what each criterion says, then where to be careful."""
+    return [
+        _answer(comparison),
+        *_lower_bound(comparison),
+        *_criteria(comparison),
+        *_prediction(comparison),
+        *_undecided(comparison),
+        *_edge(comparison),
+        *_families(comparison),
+        "LOO ranks predictions; BIC and ICL count clusters by approximation; AIC and BIC lose their "
+        "ground where there are more components than the data need.",
+    ]
+
+
+def tied(a: Both, b: Both) -> bool:
+    """Whether the predictions of two fits cannot be told apart (4 in elpd, or 2 standard errors)."""
+    gap, se = difference(a.posterior.loo, b.posterior.loo, a.problem.row_weights)
+    return abs(gap) < TIE or abs(gap) < TIE_SE * se
+
+
+def _usable(comparison: "Comparison") -> list[Both]:
+    return [each for each in comparison.fits if each.posterior.verdict.usable]
+
+
+def _answer(comparison: "Comparison") -> str:
+    chosen = comparison.chosen_
+    how = f"lowest {comparison.criterion.upper()}"
+    if not _usable(comparison):
+        return (
+            f"No k converged. k = {chosen.n_components} has the {how}, but its posterior is "
+            "provisional."
+        )
+    others = len(comparison.fits) - len(_usable(comparison))
+    among = " among the converged fits" if others else ""
+    return f"Chosen: k = {chosen.n_components}, {how}{among}; verdict: {chosen.posterior.verdict}."
+
+
+def _lower_bound(comparison: "Comparison") -> list[str]:
+    usable = _usable(comparison)
+    if len(usable) < 2:
+        return []
+    best = max(usable, key=lambda each: each.posterior.loo.elpd)
+    worse = []
+    for each in usable:
+        if tied(each, best) or each is best:
+            break
+        worse.append(each.n_components)
+    if not worse or worse[-1] >= best.n_components:
+        return []
+    if len(worse) == 1:
+        return [f"At least {worse[0] + 1}: k = {worse[0]} predicts far worse."]
+    return [f"At least {worse[-1] + 1}: k = {worse[0]} to {worse[-1]} predict far worse."]
+
+
+def _criteria(comparison: "Comparison") -> list[str]:
+    best: dict[int, list[str]] = {}
+    for name in ("bic", "icl", "aic"):
+        values = [getattr(each.ml, name) for each in comparison.fits]
+        if np.isfinite(values).all():
+            k = comparison.fits[int(np.argmin(values))].n_components
+            best.setdefault(k, []).append(name.upper())
+    told = "; ".join(f"{listed(names)}: {k}" for k, names in best.items())
+    return [f"{told}."] if told else []
+
+
+def _prediction(comparison: "Comparison") -> list[str]:
+    usable = sorted(_usable(comparison), key=lambda each: -each.posterior.loo.elpd)
+    if len(usable) < 2:
+        return []
+    best, second = usable[:2]
+    gap, se = difference(best.posterior.loo, second.posterior.loo, best.problem.row_weights)
+    strength = "a tie with" if tied(best, second) else "over"
+    if strength == "over" and gap < 3 * se:
+        strength = "weakly over"
+    lines = [
+        f"LOO: {best.n_components}, {strength} {second.n_components} "
+        f"(difference {gap:.1f} +- {se:.1f} in elpd)."
+    ]
+    bad = [each for each in usable if each.posterior.loo.n_bad]
+    lines += [
+        f"! LOO of k = {each.n_components} is unreliable for {each.posterior.loo.n_bad} rows "
+        f"(Pareto k above {each.posterior.loo.good_k:.2f})."
+        for each in bad
+    ]
+    return lines
+
+
+def _undecided(comparison: "Comparison") -> list[str]:
+    ks = [each.n_components for each in comparison.fits if not each.posterior.verdict.usable]
+    if not ks:
+        return []
+    return [
+        f"Undecided: k = {_runs(ks)}: the sampler did not converge within its budget, which says "
+        "nothing against them."
+    ]
+
+
+def _runs(ks: Sequence[int]) -> str:
+    if len(ks) > 2 and list(ks) == list(range(ks[0], ks[-1] + 1)):
+        return f"{ks[0]} to {ks[-1]}"
+    return listed([str(k) for k in ks])
+
+
+def _edge(comparison: "Comparison") -> list[str]:
+    lines = []
+    largest = comparison.fits[-1]
+    for name in ("aic", "bic", "icl"):
+        values = [getattr(each.ml, name) for each in comparison.fits]
+        if len(values) > 1 and np.isfinite(values).all() and int(np.argmin(values)) == len(values) - 1:
+            lines.append(
+                f"! {name.upper()}'s {largest.n_components} is the edge of the range, reached by "
+                f"{largest.ml.hits} of {largest.ml.n_starts} starts, smallest component "
+                f"{largest.ml.counts.min():.0f} rows: distrust it."
+            )
+    return lines
+
+
+def _families(comparison: "Comparison") -> list[str]:
+    cells = comparison.families.fitted
+    own = comparison.chosen_.ml
+    if not cells or not comparison.chosen_.same_likelihood:
+        return []
+    best = cells[0]
+    assert best.fit is not None
+    name = comparison.criterion
+    if (best.covariance_type, best.n_components) == (own.family.name, own.n_components):
+        return []
+    n_families = len({cell.covariance_type for cell in comparison.families.cells})
+    lines = [
+        f"! Over {n_families} families {name.upper()} prefers {_cell(best)} "
+        f"({getattr(best.fit, name):.1f}) to {own.family.name},{own.n_components} "
+        f"({getattr(own, name):.1f})."
+    ]
+    if best.covariance_type != own.family.name:
+        ks = [each.n_components for each in comparison.fits]
+        lines.append(
+            f"  next: bayesgmm compare {comparison.table.name} -k {ks[0]}:{ks[-1]} "
+            f"--model {PROGRAM_OF_FAMILY[best.covariance_type]}"
+        )
+    return lines
+
+
+def _cell(cell: Cell) -> str:
+    return f"{cell.covariance_type},{cell.n_components}"

@@ -1,0 +1,42 @@
+"""How numbers are written: digits that mean something, and nothing that is not a number."""
+
+import math
+
+
+def number(value: float, spread: float, width: int = 0) -> str:
+    """A value to the digits that its spread supports: two significant digits of the spread."""
+    if not math.isfinite(value):
+        return "-".rjust(width)
+    return _strip(f"{value:.{decimals(spread)}f}").rjust(width)
+
+
+def decimals(spread: float) -> int:
+    """Decimals that show two significant digits of a spread."""
+    if not math.isfinite(spread) or spread <= 0:
+        return 3
+    return min(6, max(0, 1 - math.floor(math.log10(spread))))
+
+
+def fixed(value: float, digits: int, width: int = 0) -> str:
+    """A value with so many decimals; a dash where there is none."""
+    return (f"{value:.{digits}f}" if math.isfinite(value) else "-").rjust(width)
+
+
+def _strip(text: str) -> str:
+    """.356 instead of 0.356, as tables of proportions are set."""
+    for sign in ("", "-"):
+        if text.startswith(f"{sign}0."):
+            return sign + text[len(sign) + 1 :]
+    return text
+
+
+def counted(n: int | float, noun: str) -> str:
+    """"1 row", "2 rows"."""
+    return f"{n:g} {noun}" if n == 1 else f"{n:,.0f} {noun}s"
+
+
+def listed(names: list[str]) -> str:
+    """"a", "a and b", "a, b and c"."""
+    if len(names) < 2:
+        return "".join(names)
+    return f"{', '.join(names[:-1])} and {names[-1]}"

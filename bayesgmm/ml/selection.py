@@ -1,0 +1,263 @@
+"""Every covariance family with every number of components, by information criteria."""
+
+import html
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayesgmm.data.errors import InputError
+from bayesgmm.data.randomness import generator
+from bayesgmm.data.ranges import component_range
+from bayesgmm.data.table import Table, read_table
+from bayesgmm.gaussian.families import FAMILIES, family
+from bayesgmm.ml import restarts
+from bayesgmm.ml.restarts import MaximumLikelihood, Problem
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CRITERIA = ("bic", "aic", "icl")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One family with one number of components: its fit, or why there is none."""
+
+    covariance_type: str
+    n_components: int
+    fit: MaximumLikelihood | None = field(repr=False)
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The grid of families and numbers of components.
+
+    Attributes:
+        name: of the data.
+        cells: one for each family and k.
+        criterion: what ranks them.
+    """
+
+    name: str
+    n: float
+    cells: tuple[Cell, ...]
+    criterion: str = "bic"
+
+    @property
+    def fitted(self) -> list[Cell]:
+        """Cells with an admissible fit and a defined criterion, best first."""
+        usable = [c for c in self.cells if c.fit is not None and np.isfinite(self._value(c))]
+        return sorted(usable, key=self._value)
+
+    @property
+    def best_(self) -> MaximumLikelihood:
+        """The fit of the best cell.
+
+        Raises:
+            InputError: no cell could be fitted.
+        """
+        if not self.fitted or self.fitted[0].fit is None:
+            raise InputError("no cell could be fitted; see the reasons in table.")
+        return self.fitted[0].fit
+
+    @property
+    def table(self) -> "pd.DataFrame":
+        """One row per cell; an undefined entry is missing, with the reason beside it."""
+        import pandas as pd
+
+        return pd.DataFrame([_record(cell) for cell in self.cells])
+
+    def edge(self) -> str:
+        """A warning where the best k is the largest that was tried, or ""."""
+        ks = {cell.n_components for cell in self.cells}
+        if len(ks) > 1 and self.best_.n_components == max(ks):
+            return (
+                f"the best k is {max(ks)}, the edge of the range: try more components before "
+                "believing it."
+            )
+        return ""
+
+    def plot(self) -> Any:
+        """The criterion against k, one line per family, as a matplotlib Figure."""
+        from bayesgmm import plots
+
+        ks = sorted({cell.n_components for cell in self.cells})
+        lines: dict[str, list[float]] = {}
+        best = min(self._value(cell) for cell in self.fitted)
+        for cell in self.cells:
+            line = lines.setdefault(cell.covariance_type, [float("nan")] * len(ks))
+            value = self._value(cell) if cell.fit is not None else float("nan")
+            line[ks.index(cell.n_components)] = value - best
+        return plots.criteria_by_k(ks, lines).figure
+
+    def __str__(self) -> str:
+        return "\n".join([*self.lines(), "", *self.sentences()])
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        tail = "<br>".join(html.escape(line) for line in self.sentences())
+        return f"{self.table.to_html(index=False, na_rep='-', float_format='%.2f')}<p>{tail}</p>"
+
+    def lines(self) -> list[str]:
+        """The grid as text: the criterion as the distance from the best cell."""
+        types = list(dict.fromkeys(cell.covariance_type for cell in self.cells))
+        ks = sorted({cell.n_components for cell in self.cells})
+        best = self._value(self.fitted[0]) if self.fitted else float("nan")
+        label = self.criterion.upper()
+        head = f"{self.name}: {label} as the distance from the best, {best:.1f}; 0 = best (*)"
+        rows = ["  k " + "".join(f"{name:>10}" for name in types)]
+        at = {(cell.covariance_type, cell.n_components): cell for cell in self.cells}
+        for k in ks:
+            rows.append(f"{k:3} " + "".join(self._entry(at[t, k], best) for t in types))
+        return [head, "", *rows]
+
+    def sentences(self) -> list[str]:
+        """What the grid says."""
+        if not self.fitted:
+            return ["No cell could be fitted:"] + [f"  {c.reason}" for c in self.cells]
+        best = self.fitted[0]
+        assert best.fit is not None
+        lines = [
+            f"Best by {self.criterion.upper()}: {best.covariance_type} with {best.n_components} "
+            f"({family(best.covariance_type).meaning})."
+        ]
+        if len(self.fitted) > 1:
+            second = self.fitted[1]
+            gap = self._value(second) - self._value(best)
+            lines.append(
+                f"Next: {second.covariance_type} with {second.n_components}, {gap:.1f} behind"
+                + (" (a tie)." if gap < 2 else ".")
+            )
+        if edge := self.edge():
+            lines.append(f"! {edge[:1].upper()}{edge[1:]}")
+        unfitted = [cell for cell in self.cells if cell.fit is None]
+        lines += [f"- {c.covariance_type},{c.n_components}: {c.reason}" for c in unfitted[:5]]
+        return lines
+
+    def _entry(self, cell: Cell, best: float) -> str:
+        if cell.fit is None or not np.isfinite(self._value(cell)):
+            return f"{'-':>10}"
+        distance = self._value(cell) - best
+        return f"{distance:9.1f}{'*' if distance == 0 else ' '}"
+
+    def _value(self, cell: Cell) -> float:
+        return float(getattr(cell.fit, self.criterion)) if cell.fit else float("nan")
+
+
+def select(
+    X: object,
+    n_components: int | Iterable[int] = range(1, 10),
+    covariance_types: Sequence[str] | None = None,
+    *,
+    columns: Sequence[str] | None = None,
+    sample_weight: object = None,
+    criterion: str = "bic",
+    n_init: int = restarts.Settings.n_init,
+    random_state: object = None,
+) -> Selection:
+    """The best covariance family and number of components by an information criterion.
+
+    Args:
+        X: a DataFrame, array (n, d), path or data set's name.
+        n_components: numbers of components to try.
+        covariance_types: names of families; all by default.
+        columns: columns of X to use.
+        sample_weight: row weights (n,), or a column's name; counts only.
+        criterion: "bic", "aic" or "icl".
+        n_init: EM starts for each cell.
+        random_state: int, Generator or None.
+
+    Raises:
+        InputError: bad data, an unknown family or criterion, weights that are not counts.
+    """
+    table = read_table(X, columns, sample_weight)  # type: ignore[arg-type]
+    rng, _ = generator(random_state)
+    types = [member.name for member in FAMILIES] if covariance_types is None else covariance_types
+    return scan(table, component_range(n_components), types, rng, criterion, n_init)
+
+
+def scan(
+    table: Table,
+    ks: Sequence[int],
+    covariance_types: Sequence[str],
+    rng: np.random.Generator,
+    criterion: str = "bic",
+    n_init: int = restarts.Settings.n_init,
+    known: Sequence[MaximumLikelihood] = (),
+) -> Selection:
+    """The grid; a cell that cannot be fitted says why instead of stopping the scan.
+
+    Args:
+        table: the data.
+        ks: numbers of components.
+        covariance_types: names of families.
+        rng: source of the starts.
+        criterion: "bic", "aic" or "icl".
+        n_init: EM starts for each cell.
+        known: fits that need not be done again.
+    """
+    check_criterion(criterion, table)
+    done = {(fit.family.name, fit.n_components): fit for fit in known}
+    names = [family(name).name for name in covariance_types]
+    settings = restarts.Settings(n_init=n_init)
+    cells = []
+    for name in names:
+        missing = [k for k in ks if (name, k) not in done and _reason(table, k) == ""]
+        if missing:
+            for fit in restarts.fit_range(table, missing, name, rng, settings, quiet=True):
+                done[name, fit.n_components] = fit
+        cells += [_cell(table, name, k, done) for k in ks]
+    return Selection(table.name, table.total_weight, tuple(cells), criterion)
+
+
+def check_criterion(criterion: str, table: Table) -> None:
+    """Raise an InputError unless the criterion exists and is defined for the table's weights."""
+    if criterion not in CRITERIA:
+        raise InputError(f"criterion={criterion!r} is not one of {', '.join(CRITERIA)}.")
+    if criterion != "aic" and not table.frequency:
+        raise InputError(
+            f"criterion={criterion!r} needs the number of rows, and sample_weight holds weights "
+            "that are not counts; give counts, or use criterion='aic'."
+        )
+
+
+def _reason(table: Table, k: int) -> str:
+    try:
+        restarts.check_components(k, Problem.of(table))
+    except InputError as error:
+        return str(error)
+    return ""
+
+
+def _cell(
+    table: Table, name: str, k: int, done: dict[tuple[str, int], MaximumLikelihood]
+) -> Cell:
+    fit = done.get((name, k))
+    if fit is None:
+        return Cell(name, k, None, _reason(table, k))
+    if not fit.optima[0].admissible:
+        return Cell(name, k, None, fit.optima[0].reason)
+    return Cell(name, k, fit)
+
+
+def _record(cell: Cell) -> dict[str, object]:
+    fit = cell.fit
+    missing = float("nan")
+    return {
+        "covariance_type": cell.covariance_type,
+        "n_components": cell.n_components,
+        "loglik": fit.log_likelihood if fit else missing,
+        "df": fit.n_parameters if fit else None,
+        "aic": fit.aic if fit else missing,
+        "bic": fit.bic if fit else missing,
+        "icl": fit.icl if fit else missing,
+        "hits": fit.hits if fit else None,
+        "n_starts": fit.n_starts if fit else None,
+        "smallest_component": float(fit.counts.min()) if fit else missing,
+        "reason": cell.reason,
+    }
