@@ -251,7 +251,12 @@ def verdict(found: Diagnostics, k: int, thresholds: Thresholds = Thresholds()) -
     """The flags of a fit, worst first."""
     approximate = not np.isnan(found.pareto_k)
     worst = _approximation(found, thresholds) if approximate else _convergence(found, thresholds)
-    flags = [*worst, *_modes(found), *_occupation(found, k, thresholds), *_labels(found, thresholds)]
+    flags = [
+        *worst,
+        *_modes(found),
+        *_occupation(found, k, thresholds),
+        *_labels(found, thresholds),
+    ]
     return Verdict(tuple(flags), APPROXIMATE if approximate else STABLE)
 
 
@@ -272,8 +277,14 @@ def _convergence(found: Diagnostics, thresholds: Thresholds) -> list[Flag]:
     share = found.divergences / found.n_draws
     failures = [
         (found.non_finite > 0, f"{found.non_finite} draws are not finite"),
-        (not found.worst_r_hat <= thresholds.r_hat, f"R-hat {found.worst_r_hat:.3f} > {thresholds.r_hat}"),
-        (not found.lowest_ess >= thresholds.ess, f"ESS {found.lowest_ess:.0f} < {thresholds.ess:.0f}"),
+        (
+            not found.worst_r_hat <= thresholds.r_hat,
+            f"R-hat {found.worst_r_hat:.3f} > {thresholds.r_hat}",
+        ),
+        (
+            not found.lowest_ess >= thresholds.ess,
+            f"ESS {found.lowest_ess:.0f} < {thresholds.ess:.0f}",
+        ),
         (not found.e_bfmi >= thresholds.e_bfmi, f"E-BFMI {found.e_bfmi:.2f} < {thresholds.e_bfmi}"),
         (share > thresholds.divergent, f"{found.divergences} of {found.n_draws} draws diverged"),
     ]

@@ -28,7 +28,9 @@ def concatenate(parts: Sequence[Draws]) -> Draws:
     """Successive parts of the same chains, end to end."""
     if len(parts) == 1:
         return parts[0]
-    approximations = [part.log_approximation for part in parts if part.log_approximation is not None]
+    approximations = [
+        part.log_approximation for part in parts if part.log_approximation is not None
+    ]
     return Draws(
         np.concatenate([part.z for part in parts], axis=1),
         np.concatenate([part.log_posterior for part in parts], axis=1),

@@ -48,8 +48,11 @@ def gaussian_mixture(fn: Any) -> Mixture | None:
         scale_tril = jnp.broadcast_to(normal.scale_tril, (k, d, d))
         return Mixture(weights, jnp.broadcast_to(normal.loc, shape), scale_tril)
     if type(normal) is dist.Normal:
-        as_rows = (lambda a: jnp.reshape(jnp.broadcast_to(a, (k,)), shape)) if not fn.event_shape \
+        as_rows = (
+            (lambda a: jnp.reshape(jnp.broadcast_to(a, (k,)), shape))
+            if not fn.event_shape
             else (lambda a: jnp.broadcast_to(a, shape))
+        )
         scale = as_rows(normal.scale)
         return Mixture(weights, as_rows(normal.loc), scale[..., None] * jnp.eye(d))
     return None

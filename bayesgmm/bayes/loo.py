@@ -88,7 +88,9 @@ def difference(a: Loo, b: Loo, row_weights: Float[np.ndarray, " n"]) -> tuple[fl
     return total, float(np.sqrt(row_weights @ np.square(each - total / n)))
 
 
-def stacking(pointwise: Float[np.ndarray, "m n"], row_weights: Float[np.ndarray, " n"]) -> np.ndarray:
+def stacking(
+    pointwise: Float[np.ndarray, "m n"], row_weights: Float[np.ndarray, " n"]
+) -> np.ndarray:
     """Weights of m predictive densities that predict best together (Yao et al. 2018), by EM."""
     weights = np.full(len(pointwise), 1 / len(pointwise))
     density = np.exp(pointwise - pointwise.max(0))

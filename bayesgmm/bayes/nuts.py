@@ -27,6 +27,8 @@ from bayesgmm.gaussian.precision import float64
 CHUNK = 250
 JITTER = 0.5
 JITTER_TRIES = 20
+MAX_STAGES = 3
+EFFECTIVE = 100.0
 
 
 class Settings(NamedTuple):
@@ -104,15 +106,63 @@ def advance(
     return chains._replace(states=states), Draws(z, -potential, None, stats)
 
 
+@float64
 def warm_up(
     target: Target,
     data: Data,
     chains: Chains,
+    key: Array,
     settings: Settings = Settings(),
     progress: Progress = silent,
 ) -> Chains:
-    """Run the adaptation of every chain, and drop what it drew."""
-    return advance(target, data, chains, settings.num_warmup, settings, progress, "warming up")[0]
+    """Adapt every chain, and drop what it drew.
+
+    Where the draws show that the curvature at the modes was a poor guide to the posterior's shape,
+    all chains are whitened anew by the covariance of their pooled draws, and adapt again.
+    """
+    for stage in range(MAX_STAGES):
+        chains, draws = advance(
+            target, data, chains, settings.num_warmup, settings, progress, "warming up"
+        )
+        place = _pooled(chains, draws)
+        if stage == MAX_STAGES - 1 or place is None:
+            return chains
+        keys = jax.random.split(jax.random.fold_in(key, stage), len(chains.states))
+        states = [
+            _state_at(target, data, place, draws.z[c, -1], keys[c], settings)
+            for c in range(len(keys))
+        ]
+        chains = Chains(states, [place] * len(states), chains.modes)
+    return chains
+
+
+def _pooled(chains: Chains, draws: Draws) -> Place | None:
+    """The whitening that the second halves of all chains suggest; None if the present one will do.
+
+    The pooled covariance is shrunk towards the first chain's, as if it rested on `EFFECTIVE`
+    independent draws.
+    """
+    half = draws.z[:, draws.z.shape[1] // 2 :]
+    if not np.isfinite(half).all() or _will_do(chains, half):
+        return None
+    factor = np.asarray(chains.places[0].scale_tril)
+    pooled = np.concatenate(half)
+    white = np.linalg.solve(factor, (pooled - pooled.mean(0)).T)
+    trust = EFFECTIVE / (EFFECTIVE + len(factor))
+    shrunk = trust * white @ white.T / white.shape[1] + (1 - trust) * np.eye(len(factor))
+    return Place(jnp.asarray(pooled.mean(0)), jnp.asarray(factor @ np.linalg.cholesky(shrunk)))
+
+
+def _will_do(chains: Chains, half: Float[np.ndarray, "c s p"]) -> bool:
+    """All chains share one whitening, and under it they are near the origin with unit spread."""
+    loc, factor = (np.asarray(part) for part in chains.places[0])
+    if any(not np.array_equal(place.loc, loc) for place in chains.places):
+        return False
+    u = np.linalg.solve(factor, (half - loc).reshape(-1, len(loc)).T).reshape(
+        len(loc), len(half), -1
+    )
+    spread, shift = u.std(-1), np.abs(u.mean(-1))
+    return bool(spread.max() < 2 and spread.min() > 0.5 and shift.max() < 2)
 
 
 def compile_ahead(
@@ -157,23 +207,37 @@ def _begin_state(settings: Settings, key: Array, u: Array, value: Array, gradien
     return _kernel(settings, unused, ParamInfo(u, value, gradient), key)[0]
 
 
-def _first_state(
-    target: Target, data: Data, place: Place, key: Array, settings: Settings
-) -> Any:
+def _first_state(target: Target, data: Data, place: Place, key: Array, settings: Settings) -> Any:
     """A jittered start with a finite potential; the jitter shrinks until there is one."""
     key_jitter, key_kernel = jax.random.split(key)
     direction = np.asarray(jax.random.normal(key_jitter, place.loc.shape))
     for attempt in range(JITTER_TRIES):
         u = JITTER * direction / 2**attempt
         z = np.asarray(place.loc) + np.asarray(place.scale_tril) @ u
-        value, gradient = value_and_gradient(target, data, z)
-        if np.isfinite(value) and np.isfinite(gradient).all():
-            whitened = np.asarray(place.scale_tril).T @ gradient
-            return _begin_state(settings, key_kernel, u, np.float64(value), whitened)
+        state = _state_at(target, data, place, z, key_kernel, settings)
+        if state is not None:
+            return state
     raise InputError(
         f"model {target.program.name!r}: its log posterior is not finite around its mode; check "
         "its priors and their support against the data."
     )
+
+
+def _state_at(
+    target: Target,
+    data: Data,
+    place: Place,
+    z: Float[np.ndarray, " p"],
+    key: Array,
+    settings: Settings,
+) -> Any | None:
+    """The kernel's state at z, or None where the potential is not finite."""
+    value, gradient = value_and_gradient(target, data, z)
+    if not (np.isfinite(value) and np.isfinite(gradient).all()):
+        return None
+    factor = np.asarray(place.scale_tril)
+    u = np.linalg.solve(factor, z - np.asarray(place.loc))
+    return _begin_state(settings, key, u, np.float64(value), factor.T @ gradient)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

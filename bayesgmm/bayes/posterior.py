@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
@@ -97,7 +98,7 @@ class Posterior:
         membership: posterior mean membership, (n, k).
         quantities: label-invariant quantities, each (c, s).
         diagnostics, verdict: what they say.
-        loo: leave-one-out prediction.
+        row_weights: of the data, (n,).
         kept: the chains that single-number answers use: all, or those of the best mode.
         modes: the modes that were scouted, and their shares of the Laplace mass.
     """
@@ -115,9 +116,22 @@ class Posterior:
     quantities: Mapping[str, Float[np.ndarray, "c s"]]
     diagnostics: Diagnostics
     verdict: Verdict
-    loo: Loo
+    row_weights: Float[np.ndarray, " n"]
     kept: Bool[np.ndarray, " c"]
     modes: tuple[tuple[str, float], ...] = ()
+
+    @cached_property
+    def loo(self) -> Loo:
+        """PSIS-LOO of the kept chains, corrected for the approximation where there is one."""
+        found, approximation = self.diagnostics, self.draws.log_approximation
+        effective = max(found.ess_bulk["log-likelihood"], 1.0) / found.n_draws
+        return loo(
+            self.log_likelihood[self.kept],
+            self.row_weights,
+            min(1.0, effective),
+            self.draws.log_posterior[self.kept],
+            None if approximation is None else approximation[self.kept],
+        )
 
 
 class Crossed(NamedTuple):
@@ -132,6 +146,7 @@ class Crossed(NamedTuple):
     log_likelihood: np.ndarray
 
 
+@float64
 def prepare(
     problem: Problem, program: Program, k: int, priors: Mapping[str, object] | None
 ) -> tuple[Target, Data]:
@@ -142,8 +157,9 @@ def prepare(
     """
     _check_spread(problem)
     keywords = bind(program, problem, priors)
-    structure = float64(understand)(program, problem.X, k, keywords)
-    return Target(program, structure), Data(problem.X, problem.row_weights, problem.frame, keywords)
+    structure = understand(program, problem.X, k, keywords)
+    data = Data(problem.X, problem.row_weights, problem.frame, keywords)
+    return Target(program, structure), jax.tree.map(jnp.asarray, data)
 
 
 def _check_spread(problem: Problem) -> None:
@@ -200,8 +216,9 @@ def _sample(
 ) -> tuple[list[Crossed], Diagnostics, dict[str, np.ndarray]]:
     """NUTS, run on until the diagnostics pass, the budget ends, or it cannot be enough."""
     kernel = settings.kernel
+    key, key_warm = jax.random.split(key)
     chains = nuts.begin(target, data, found, settings.num_chains, key, kernel)
-    chains = nuts.warm_up(target, data, chains, kernel, progress)
+    chains = nuts.warm_up(target, data, chains, key_warm, kernel, progress)
     parts: list[Crossed] = []
     while True:
         chains, draws = nuts.advance(target, data, chains, settings.num_draws, kernel, progress)
@@ -255,13 +272,10 @@ def _draw(target: Target, z: Array, data: Data) -> tuple[dict[str, Array], Mixtu
     return jax.vmap(lambda one: target.draw(one, data))(z)
 
 
-def program_log_joint(target: Target) -> rows.LogJoint:
-    """The log joint density of draws that are kept as unconstrained vectors."""
-    return _ProgramLogJoint(target)
-
-
 @dataclass(frozen=True)
 class _ProgramLogJoint:
+    """The log joint density of draws that are kept as unconstrained vectors."""
+
     target: Target
 
     def __call__(self, z: Array, data: Data, X: Array) -> Array:
@@ -275,7 +289,7 @@ def _cross(target: Target, data: Data, ml: MaximumLikelihood, draws: Draws, key:
     sites, mixture = jax.tree.map(np.asarray, _draw(target, flat, data))
     log_pivot = log_responsibilities(ml.mixture, np.asarray(data.X))
     density: tuple[rows.LogJoint, Any, Any] = (
-        (program_log_joint(target), flat, data)
+        (_ProgramLogJoint(target), flat, data)
         if mixture is None
         else (rows.gaussian_log_joint, mixture, None)
     )
@@ -362,30 +376,17 @@ def _assemble(
         margin=part.margin,
         n_occupied=part.n_occupied,
         log_likelihood=part.log_likelihood,
-        membership=predict_rows(target, data, part.draws.z, part.order, kept, X).membership,
+        membership=predict_rows(
+            target, data, part.draws.z, part.mixture, part.order, kept, X
+        ).membership,
         quantities=quantities,
         diagnostics=diagnostics,
         verdict=verdict(diagnostics, target.structure.k, settings.thresholds),
-        loo=leave_one_out(part, diagnostics, kept, row_weights),
+        row_weights=row_weights,
         kept=kept,
         modes=tuple(
             (mode.origin, float(share)) for mode, share in zip(found, shares(found), strict=True)
         ),
-    )
-
-
-def leave_one_out(
-    part: Crossed, diagnostics: Diagnostics, kept: np.ndarray, row_weights: np.ndarray
-) -> Loo:
-    """PSIS-LOO of the kept chains, corrected for the approximation where there is one."""
-    effective = min(1.0, max(diagnostics.ess_bulk["log-likelihood"], 1.0) / diagnostics.n_draws)
-    approximation = part.draws.log_approximation
-    return loo(
-        part.log_likelihood[kept],
-        row_weights,
-        effective,
-        part.draws.log_posterior[kept],
-        None if approximation is None else approximation[kept],
     )
 
 
@@ -415,7 +416,7 @@ def rebuild(
         quantities=quantities,
         diagnostics=diagnostics,
         verdict=verdict(diagnostics, structure.k, thresholds),
-        loo=leave_one_out(part, diagnostics, kept, row_weights),
+        row_weights=row_weights,
         kept=kept,
         modes=modes,
     )
@@ -429,7 +430,9 @@ def best_mode(
     if groups.max() == 0:
         return np.ones(len(groups), bool)
     pointwise = [
-        loo(part.log_likelihood[groups == g], row_weights, 1.0, part.draws.log_posterior, None).pointwise
+        loo(
+            part.log_likelihood[groups == g], row_weights, 1.0, part.draws.log_posterior, None
+        ).pointwise
         for g in range(groups.max() + 1)
     ]
     return groups == int(stacking(np.stack(pointwise), row_weights).argmax())
@@ -437,14 +440,26 @@ def best_mode(
 
 @float64
 def predict_rows(
-    target: Target,
-    data: Data,
+    target: Target | None,
+    data: Data | None,
     z: Float[np.ndarray, "c s p"],
+    mixture: Mixture | None,
     order: Int[np.ndarray, "c s k"],
     kept: Bool[np.ndarray, " c"],
     X: Float[np.ndarray, "n d"],
 ) -> rows.Prediction:
-    """Posterior mean membership and posterior predictive density of rows, for any program."""
-    flat = z[kept].reshape(-1, z.shape[-1])
-    density = program_log_joint(target)
-    return rows.predict(density, flat, data, order[kept].reshape(len(flat), -1), X)
+    """Posterior mean membership and posterior predictive density of rows, for any program.
+
+    Draws that are kept as Gaussian mixtures need no program; others need their target.
+    """
+    places = order[kept].reshape(-1, order.shape[-1])
+    if mixture is not None:
+        flat = Mixture(*(part[kept].reshape(-1, *part.shape[2:]) for part in mixture))
+        in_place = np.broadcast_to(np.arange(places.shape[1]), places.shape)
+        return rows.predict(rows.gaussian_log_joint, flat, None, in_place, X)
+    if target is None:
+        raise InputError(
+            "this fit's program is not normal, and predicting needs its code: "
+            "load(path, model='the same file')."
+        )
+    return rows.predict(_ProgramLogJoint(target), z[kept].reshape(-1, z.shape[-1]), data, places, X)

@@ -124,7 +124,9 @@ def load_model(model: str | Path | Callable[..., Any] | Program) -> Program:
         return _from_function(model)
     text = str(model)
     if text in model_names():
-        return _from_file(str(models_folder() / f"{text}.py"), _digest(models_folder() / f"{text}.py"))
+        return _from_file(
+            str(models_folder() / f"{text}.py"), _digest(models_folder() / f"{text}.py")
+        )
     path = Path(text)
     if path.suffix == ".py" or path.is_file():
         if not path.is_file():
@@ -280,9 +282,7 @@ def _structure(program: Program, trace: dict[str, Any], X: jax.Array, k: int) ->
 
 def _mixture_site(program: Program, sites: dict[str, Any], X: jax.Array, k: int) -> str:
     observed = [
-        name
-        for name, site in sites.items()
-        if site["is_observed"] and fuse.is_mixture(site["fn"])
+        name for name, site in sites.items() if site["is_observed"] and fuse.is_mixture(site["fn"])
     ]
     if len(observed) != 1:
         what = f"{len(observed)} ({', '.join(observed)})" if observed else "no"

@@ -59,7 +59,9 @@ def cross(
         log_pivot: log responsibilities of the pivot, shape (n, k).
         key: for the drawn allocations.
     """
-    result = _cross(log_joint, _batch(draws, log_pivot), draws, context, X, row_weights, log_pivot, key)
+    result = _cross(
+        log_joint, _batch(draws, log_pivot), draws, context, X, row_weights, log_pivot, key
+    )
     return DrawRows(*(np.asarray(part) for part in result))
 
 
@@ -82,7 +84,9 @@ def _cross(
         log_density = jax.nn.logsumexp(joint, axis=-1)
         resp = jnp.exp(joint - log_density[:, None])
         weighted = resp * row_weights[:, None]
-        entropy = jnp.sum(jnp.where(resp > 0, weighted * jnp.log(jnp.where(resp > 0, resp, 1)), 0), 0)
+        entropy = jnp.sum(
+            jnp.where(resp > 0, weighted * jnp.log(jnp.where(resp > 0, resp, 1)), 0), 0
+        )
         cost = entropy[:, None] - weighted.T @ log_pivot
         return DrawRows(log_density, cost, _allocated(resp, row_weights, one_key))
 
@@ -137,7 +141,9 @@ def _predict(
 ) -> tuple[Array, Array]:
     n, (s, k) = X.shape[0], order.shape
 
-    def add(carry: tuple[Array, Array], item: tuple[Any, Array]) -> tuple[tuple[Array, Array], None]:
+    def add(
+        carry: tuple[Array, Array], item: tuple[Any, Array]
+    ) -> tuple[tuple[Array, Array], None]:
         draw, places = item
         joint = log_joint(draw, context, X)[:, places]
         log_density = jax.nn.logsumexp(joint, axis=-1)

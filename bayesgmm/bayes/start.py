@@ -29,6 +29,14 @@ MIN_EIGENVALUE = 1e-6
 UNUSABLE = 1e300
 
 
+class Summit(NamedTuple):
+    """Where a climb ended: the unconstrained vector, minus its log density, and what led there."""
+
+    z: Float[np.ndarray, " p"]
+    potential: float
+    origin: str
+
+
 class Mode(NamedTuple):
     """A local maximum of the log posterior density of the unconstrained vector.
 
@@ -63,23 +71,25 @@ def modes(target: Target, data: Data, optima: Sequence[Mixture], key: Array) -> 
     no_resp = np.zeros((data.X.shape[0], target.structure.k))
     prior = _Stage(target, data, no_resp, PRIOR)
     centre, spread = _typical(prior)
-    climbs = [
+    summits = [
         _climb_from_em(target, data, mixture, centre, spread, f"EM optimum {i + 1}")
         for i, mixture in enumerate(optima[:EM_OPTIMA])
     ]
     if target.structure.k > 1:
         jumps = np.asarray(jax.random.normal(key, (RANDOM_STARTS, target.size)))
-        climbs += [
+        summits += [
             _climb(target, data, centre + spread * jump, spread, f"random start {i + 1}")
             for i, jump in enumerate(jumps)
         ]
-    found = [mode for mode in climbs if mode is not None]
-    if not found:
+    usable = [summit for summit in summits if np.isfinite(summit.z).all()]
+    usable = [summit for summit in usable if summit.potential < UNUSABLE]
+    if not usable:
         raise InputError(
             f"model {target.program.name!r}: its log posterior is not finite at any start; check "
             "its priors and their support against the data."
         )
-    return _merge(found)
+    found = [_weigh(target, data, summit, spread) for summit in _distinct(usable)]
+    return sorted(found, key=lambda mode: -mode.log_mass)
 
 
 def shares(found: Sequence[Mode]) -> Float[np.ndarray, " m"]:
@@ -109,8 +119,7 @@ def value_and_gradient(
     target: Target, data: Data, z: Float[np.ndarray, " p"]
 ) -> tuple[float, Float[np.ndarray, " p"]]:
     """The potential and its gradient at z, from the program that found the modes."""
-    no_resp = np.zeros((data.X.shape[0], target.structure.k))
-    return _Stage(target, data, no_resp, POSTERIOR)(z)
+    return _posterior_stage(target, data)(z)
 
 
 class _Stage(NamedTuple):
@@ -159,24 +168,37 @@ def _climb_from_em(
     centre: np.ndarray,
     spread: np.ndarray,
     origin: str,
-) -> Mode | None:
+) -> Summit:
+    """The generalised M-step from EM's responsibilities, and the climb from there."""
     resp = responsibilities(mixture, np.asarray(data.X))
     z, _ = _Stage(target, data, resp, GUIDED).minimise(centre, spread, max_iter=300)
     return _climb(target, data, z, spread, origin)
 
 
-def _climb(
-    target: Target, data: Data, z: np.ndarray, spread: np.ndarray, origin: str
-) -> Mode | None:
-    no_resp = np.zeros((data.X.shape[0], target.structure.k))
-    posterior = _Stage(target, data, no_resp, POSTERIOR)
-    z, value = posterior.minimise(z, spread, max_iter=1000)
-    if not np.isfinite(z).all() or value >= UNUSABLE:
-        return None
-    steps = 0.05 * _scales(posterior, z, spread)
-    scale_tril, half_log_det = _laplace(hessian(posterior.gradient, z, steps))
-    log_mass = -value + half_log_det + target.size * LOG_2PI / 2
-    return Mode(z, value, scale_tril, log_mass, origin)
+def _posterior_stage(target: Target, data: Data) -> _Stage:
+    return _Stage(target, data, np.zeros((data.X.shape[0], target.structure.k)), POSTERIOR)
+
+
+def _climb(target: Target, data: Data, z: np.ndarray, spread: np.ndarray, origin: str) -> Summit:
+    return Summit(*_posterior_stage(target, data).minimise(z, spread, max_iter=1000), origin)
+
+
+def _distinct(summits: Sequence[Summit]) -> list[Summit]:
+    """Summits of equal height are one, met under another labelling; the first met stays."""
+    distinct: list[Summit] = []
+    for summit in summits:
+        if all(abs(summit.potential - other.potential) >= SAME_MODE for other in distinct):
+            distinct.append(summit)
+    return distinct
+
+
+def _weigh(target: Target, data: Data, summit: Summit, spread: np.ndarray) -> Mode:
+    """The curvature at a summit and its Laplace mass."""
+    posterior = _posterior_stage(target, data)
+    steps = 0.05 * _scales(posterior, summit.z, spread)
+    scale_tril, half_log_det = _laplace(hessian(posterior.gradient, summit.z, steps))
+    log_mass = -summit.potential + half_log_det + target.size * LOG_2PI / 2
+    return Mode(summit.z, summit.potential, scale_tril, log_mass, summit.origin)
 
 
 def _scales(stage: _Stage, z: np.ndarray, spread: np.ndarray) -> np.ndarray:
@@ -195,17 +217,3 @@ def _laplace(curvature: np.ndarray) -> tuple[np.ndarray, float]:
     covariance = (vectors / values) @ vectors.T / np.outer(scale, scale)
     factor = np.linalg.cholesky((covariance + covariance.T) / 2)
     return factor, float(np.log(np.diagonal(factor)).sum())
-
-
-def _merge(found: Sequence[Mode]) -> list[Mode]:
-    """Modes of equal height and mass are one, met under another labelling."""
-    distinct: list[Mode] = []
-    for mode in sorted(found, key=lambda mode: -mode.log_mass):
-        same = any(
-            abs(mode.potential - other.potential) < SAME_MODE
-            and abs(mode.log_mass - other.log_mass) < 10 * SAME_MODE
-            for other in distinct
-        )
-        if not same:
-            distinct.append(mode)
-    return distinct

@@ -76,9 +76,7 @@ class Target:
         substituted = handlers.substitute(seeded, substitute_fn=constrain)
         # A program that encloses this one must not see its sites, nor may another thread's.
         with TRACING, handlers.block():
-            trace = handlers.trace(substituted).get_trace(
-                data.X, self.structure.k, **data.keywords
-            )
+            trace = handlers.trace(substituted).get_trace(data.X, self.structure.k, **data.keywords)
         observed = trace[self.structure.mixture]
         others = (s for s in trace.values() if s["type"] == "sample" and s is not observed)
         log_prior = sum((_log_prob(site) for site in others), sum(jacobian, jnp.zeros(())))

@@ -343,7 +343,9 @@ def compare(
         "n_init": n_init,
     }
     program = load_model(model)
-    return run(table, ks, program, priors, criterion, settings, n_init, rng, seed, options, progress)
+    return run(
+        table, ks, program, priors, criterion, settings, n_init, rng, seed, options, progress
+    )
 
 
 def run(
@@ -465,5 +467,3 @@ def _json(content: object) -> str:
         return None if isinstance(value, float) and not np.isfinite(value) else value
 
     return json.dumps(plain(content))
-
-

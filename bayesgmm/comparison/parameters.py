@@ -69,9 +69,7 @@ def _of_gaussian(both: Both, draws: Mixture) -> Iterator[Parameter]:
 
     def spread(j: int, component: int) -> Iterator[Parameter]:
         for a in range(d):
-            yield _row(
-                component, "sd", columns[a], ml_sds[j, a], errors.sds[j, a], sds[:, :, j, a]
-            )
+            yield _row(component, "sd", columns[a], ml_sds[j, a], errors.sds[j, a], sds[:, :, j, a])
         for a, b in zip(*np.tril_indices(d, -1), strict=True):
             if correlated:
                 pair = f"{columns[a]}, {columns[b]}"

@@ -90,11 +90,15 @@ class Summary:
 
     def remarks(self) -> list[str]:
         """What the table says, in sentences."""
-        lines = [] if self.both.same_likelihood else [
-            "* Gaussian EM: another likelihood than the program's; a start and a yardstick."
+        lines = (
+            []
+            if self.both.same_likelihood
+            else ["* Gaussian EM: another likelihood than the program's; a start and a yardstick."]
+        )
+        lines += [
+            f"{flag.name}: {flag.number}. {_capital(flag.meaning)}. Next: {flag.next}."
+            for flag in self.both.posterior.verdict.flags
         ]
-        lines += [f"{flag.name}: {flag.number}. {_capital(flag.meaning)}. Next: {flag.next}."
-                  for flag in self.both.posterior.verdict.flags]
         missing = {reason for reason in self.both.errors.reasons if reason}
         lines += [f"A standard error is missing where {reason}." for reason in sorted(missing)]
         lines += [self._agreement()] if self.both.same_likelihood else []
@@ -113,8 +117,10 @@ class Summary:
         if not shifts:
             return "No parameter has a standard error to compare with."
         largest = max(self.rows, key=lambda row: abs(row.shift) if np.isfinite(row.shift) else -1)
-        where = f"{largest.label} of component {largest.component}" if largest.component else (
-            largest.label
+        where = (
+            f"{largest.label} of component {largest.component}"
+            if largest.component
+            else (largest.label)
         )
         if abs(largest.shift) < 1:
             return f"ML and Bayes agree: nothing differs by 1 SE (most: {where}, {largest.shift:+.1f})."
@@ -126,9 +132,7 @@ class Summary:
     def _certainty(self) -> str:
         certain = self.both.posterior.membership.max(1) >= CERTAIN
         weights = self.both.problem.row_weights
-        return (
-            f"Rows below 95 % certain: {weights[~certain].sum():,.0f} of {weights.sum():,.0f}."
-        )
+        return f"Rows below 95 % certain: {weights[~certain].sum():,.0f} of {weights.sum():,.0f}."
 
 
 def headline(both: Both) -> list[str]:

@@ -132,7 +132,11 @@ def _edge(comparison: "Comparison") -> list[str]:
     largest = comparison.fits[-1]
     for name in ("aic", "bic", "icl"):
         values = [getattr(each.ml, name) for each in comparison.fits]
-        if len(values) > 1 and np.isfinite(values).all() and int(np.argmin(values)) == len(values) - 1:
+        if (
+            len(values) > 1
+            and np.isfinite(values).all()
+            and int(np.argmin(values)) == len(values) - 1
+        ):
             lines.append(
                 f"! {name.upper()}'s {largest.n_components} is the edge of the range, reached by "
                 f"{largest.ml.hits} of {largest.ml.n_starts} starts, smallest component "

@@ -31,12 +31,12 @@ def _strip(text: str) -> str:
 
 
 def counted(n: int | float, noun: str) -> str:
-    """"1 row", "2 rows"."""
+    """ "1 row", "2 rows"."""
     return f"{n:g} {noun}" if n == 1 else f"{n:,.0f} {noun}s"
 
 
 def listed(names: list[str]) -> str:
-    """"a", "a and b", "a, b and c"."""
+    """ "a", "a and b", "a, b and c"."""
     if len(names) < 2:
         return "".join(names)
     return f"{', '.join(names[:-1])} and {names[-1]}"

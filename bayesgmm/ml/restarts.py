@@ -253,8 +253,7 @@ def _parts(result: em.EMResult, batches: Sequence[Mixture]) -> list[em.EMResult]
     ends = np.cumsum([batch.weights.shape[0] for batch in batches])
     begins = ends - [batch.weights.shape[0] for batch in batches]
     return [
-        jax.tree.map(lambda a, i=i, j=j: a[i:j], result)
-        for i, j in zip(begins, ends, strict=True)
+        jax.tree.map(lambda a, i=i, j=j: a[i:j], result) for i, j in zip(begins, ends, strict=True)
     ]
 
 
@@ -309,9 +308,7 @@ def _result(
         n_starts=len(histories),
         aic=criteria.aic(value, df),
         bic=criteria.bic(value, df, n) if frequency else float("nan"),
-        icl=criteria.icl(value, df, resp, problem.row_weights)
-        if frequency
-        else float("nan"),
+        icl=criteria.icl(value, df, resp, problem.row_weights) if frequency else float("nan"),
         smallest_eigenvalue=relative_eigenvalues(mixture).min(),
     )
 
@@ -329,9 +326,7 @@ def relative_eigenvalues(mixture: Mixture) -> Float[np.ndarray, "k d"]:
         return np.zeros(covariances.shape[:2])
 
 
-def _refusal(
-    problem: Problem, member: Family, mixtures: Mixture, state: em.EMState, i: int
-) -> str:
+def _refusal(problem: Problem, member: Family, mixtures: Mixture, state: em.EMState, i: int) -> str:
     """Why the optimum of start i is not admissible; empty if it is."""
     if state.collapsed[i]:
         return "a component collapsed onto too few rows"

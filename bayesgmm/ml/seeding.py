@@ -111,7 +111,9 @@ def _kmeans(Z: np.ndarray, mass: np.ndarray, k: int, rng: Generator) -> tuple[np
     return _partition(Z, mass, _nearest(Z, centres), centres)
 
 
-def _plus_plus_only(Z: np.ndarray, mass: np.ndarray, k: int, rng: Generator) -> tuple[np.ndarray, ...]:
+def _plus_plus_only(
+    Z: np.ndarray, mass: np.ndarray, k: int, rng: Generator
+) -> tuple[np.ndarray, ...]:
     centres = _plus_plus(Z, mass, k, rng)
     return _partition(Z, mass, _nearest(Z, centres), centres)
 

@@ -234,9 +234,7 @@ def _reason(table: Table, k: int) -> str:
     return ""
 
 
-def _cell(
-    table: Table, name: str, k: int, done: dict[tuple[str, int], MaximumLikelihood]
-) -> Cell:
+def _cell(table: Table, name: str, k: int, done: dict[tuple[str, int], MaximumLikelihood]) -> Cell:
     fit = done.get((name, k))
     if fit is None:
         return Cell(name, k, None, _reason(table, k))

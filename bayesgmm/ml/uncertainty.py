@@ -77,7 +77,9 @@ def standard_errors(fit: MaximumLikelihood, problem: Problem) -> StandardErrors:
     covariance, reason = _inverse(-hessian(score, point))
     if reason:
         nothing = np.full((k, d, d), np.nan)
-        return StandardErrors(nothing[:, 0, 0], nothing[:, 0], nothing[:, 0], nothing, (reason,) * k)
+        return StandardErrors(
+            nothing[:, 0, 0], nothing[:, 0], nothing[:, 0], nothing, (reason,) * k
+        )
     rows = jacobian(reported, point)
     flat = np.sqrt(np.maximum(np.einsum("ma,ab,mb->m", rows, covariance, rows), 0.0))
     weights, means, sd, corr = np.split(flat, np.cumsum([k, k * d, k * d]))
@@ -166,5 +168,3 @@ def _reported(
         np.where(keep[:, None, None] & off, corr, np.nan),
         tuple(reasons),
     )
-
-

@@ -1,0 +1,304 @@
+"""A fit as a tree of labelled arrays, and back: what ArviZ reads and what a file holds."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayesgmm.bayes.draws import Draws
+from bayesgmm.bayes.posterior import Crossed, prepare, rebuild
+from bayesgmm.bayes.program import Latent, Program, Structure
+from bayesgmm.comparison.both import Both
+from bayesgmm.data.errors import InputError
+from bayesgmm.data.table import Table
+from bayesgmm.gaussian.families import family
+from bayesgmm.gaussian.mixture import Mixture
+from bayesgmm.ml.restarts import MaximumLikelihood, Optimum, Problem
+from bayesgmm.ml.uncertainty import StandardErrors
+
+CHAIN = ("chain", "draw")
+MIXTURE_DIMS: dict[str, tuple[str, ...]] = {
+    "weights": ("cluster",),
+    "means": ("cluster", "feature"),
+    "scale_tril": ("cluster", "feature", "feature_bis"),
+}
+
+
+def to_tree(both: Both) -> xr.DataTree:
+    """The fit as a DataTree; `posterior`, `sample_stats` and `log_likelihood` are ArviZ's groups.
+
+    Relabelled draws are in `posterior`; the same as Gaussian mixtures in `mixture`; unconstrained
+    draws with their relabelling in `unconstrained`; the maximum-likelihood fit in
+    `maximum_likelihood`; memberships in `membership`.
+    """
+    posterior, table = both.posterior, both.problem.table
+    groups = {
+        "/posterior": _posterior(both),
+        "/sample_stats": _stats(both),
+        "/log_likelihood": xr.Dataset({"X": ((*CHAIN, "obs_id"), posterior.log_likelihood)}),
+        "/observed_data": xr.Dataset({"X": (("obs_id", "feature"), table.X)}),
+        "/constant_data": xr.Dataset({"row_weights": (("obs_id",), both.problem.row_weights)}),
+        "/membership": xr.Dataset({"mean": (("obs_id", "cluster"), posterior.membership)}),
+        "/unconstrained": xr.Dataset(
+            {
+                "z": ((*CHAIN, "parameter"), posterior.draws.z),
+                "order": ((*CHAIN, "cluster"), posterior.order),
+            }
+        ),
+        "/maximum_likelihood": _ml_dataset(both),
+    }
+    if posterior.mixture is not None:
+        arrays = posterior.mixture._asdict().items()
+        groups["/mixture"] = xr.Dataset(
+            {name: ((*CHAIN, *MIXTURE_DIMS[name]), values) for name, values in arrays}
+        )
+    coords = _coords(both)
+    labelled = {
+        name: dataset.assign_coords(
+            {dim: values for dim, values in coords.items() if dim in dataset.dims}
+        )
+        for name, dataset in groups.items()
+    }
+    modes = np.array(posterior.diagnostics.chain_modes)
+    labelled["/posterior"] = labelled["/posterior"].assign_coords(mode=("chain", modes))
+    tree = xr.DataTree.from_dict(labelled)
+    tree.attrs = _attributes(both)
+    return tree
+
+
+def _coords(both: Both) -> dict[str, Any]:
+    c, s = both.posterior.margin.shape
+    columns = list(both.problem.table.columns)
+    return {
+        "chain": np.arange(c),
+        "draw": np.arange(s),
+        "cluster": np.arange(1, both.n_components + 1),
+        "feature": columns,
+        "feature_bis": columns,
+        "obs_id": np.arange(both.problem.table.n_rows),
+    }
+
+
+def _posterior(both: Both) -> xr.Dataset:
+    axes = dict(both.posterior.structure.cluster_axes)
+    d = len(both.problem.table.columns)
+    variables = {}
+    for name, values in both.posterior.sites.items():
+        dims = _site_dims(name, values.shape[2:], axes.get(name), d)
+        variables[name] = ((*CHAIN, *dims), values)
+    return xr.Dataset(variables)
+
+
+def _site_dims(name: str, shape: tuple[int, ...], axis: int | None, d: int) -> list[str]:
+    """`cluster` for the component axis, `feature` for axes as long as the columns are many."""
+    free = iter(("feature", "feature_bis"))
+    dims = []
+    for i, size in enumerate(shape):
+        if axis is not None and i == len(shape) + axis:
+            dims.append("cluster")
+        else:
+            dims.append(next(free, f"{name}_dim_{i}") if size == d else f"{name}_dim_{i}")
+    return dims
+
+
+def _stats(both: Both) -> xr.Dataset:
+    posterior = both.posterior
+    stats = {
+        "lp": posterior.draws.log_posterior,
+        "margin": posterior.margin,
+        "n_occupied": posterior.n_occupied,
+        **posterior.draws.stats,
+    }
+    if posterior.draws.log_approximation is not None:
+        stats["log_q"] = posterior.draws.log_approximation
+    return xr.Dataset({name: (CHAIN, np.asarray(values)) for name, values in stats.items()})
+
+
+def _ml_dataset(both: Both) -> xr.Dataset:
+    ml, errors = both.ml, both.errors
+    length = max(len(history) for history in ml.histories)
+    histories = np.full((len(ml.histories), length), np.nan)
+    for i, history in enumerate(ml.histories):
+        histories[i, : len(history)] = history
+    optima = {
+        name: np.stack([np.asarray(getattr(optimum.mixture, name)) for optimum in ml.optima])
+        for name in Mixture._fields
+    }
+    return xr.Dataset(
+        {
+            name: (MIXTURE_DIMS[name], np.asarray(part))
+            for name, part in ml.mixture._asdict().items()
+        }
+        | {
+            "weights_se": (("cluster",), errors.weights),
+            "means_se": (("cluster", "feature"), errors.means),
+            "sds_se": (("cluster", "feature"), errors.sds),
+            "correlations_se": (("cluster", "feature", "feature_bis"), errors.correlations),
+            "history": (("step",), ml.history),
+            "histories": (("start", "start_step"), histories),
+        }
+        | {f"optima_{n}": (("optimum", *MIXTURE_DIMS[n]), v) for n, v in optima.items()}
+    )
+
+
+def _attributes(both: Both) -> dict[str, str]:
+    ml, posterior = both.ml, both.posterior
+    structure = posterior.structure
+    content: dict[str, Mapping[str, Any]] = {
+        "provenance": both.provenance,
+        "model": {
+            "name": both.model,
+            "sha256": both.model_sha256,
+            "same_likelihood": both.same_likelihood,
+            "inference": posterior.inference,
+            "modes": posterior.modes,
+            "structure": {
+                "k": structure.k,
+                "latents": [(latent.name, latent.shape) for latent in structure.latents],
+                "mixture": structure.mixture,
+                "cluster_axes": structure.cluster_axes,
+                "shared": structure.shared,
+                "gaussian": structure.gaussian,
+            },
+        },
+        "ml": {
+            "family": ml.family.name,
+            "log_likelihood": ml.log_likelihood,
+            "n": ml.n,
+            "n_iter": ml.n_iter,
+            "converged": ml.converged,
+            "n_starts": ml.n_starts,
+            "aic": ml.aic,
+            "bic": ml.bic,
+            "icl": ml.icl,
+            "smallest_eigenvalue": ml.smallest_eigenvalue,
+            "reasons": both.errors.reasons,
+            "optima": [(o.log_likelihood, o.hits, o.reason) for o in ml.optima],
+        },
+        "table": {
+            "name": both.problem.table.name,
+            "source": both.problem.table.source,
+            "weighted": both.problem.table.row_weights is not None,
+        },
+    }
+    return {name: json.dumps(value) for name, value in content.items()}
+
+
+def from_tree(tree: xr.DataTree) -> Both:
+    """The fit that a tree holds; diagnostics and LOO are computed again from its draws."""
+    model, ml = json.loads(tree.attrs["model"]), json.loads(tree.attrs["ml"])
+    problem = _problem(tree)
+    fitted = _ml(tree["maximum_likelihood"].dataset, ml)
+    structure = _structure(model["structure"])
+    part = _crossed(tree)
+    posterior = rebuild(
+        part,
+        structure,
+        model["inference"],
+        tree["membership"]["mean"].values,
+        problem.row_weights,
+        tuple((origin, share) for origin, share in model["modes"]),
+    )
+    dataset = tree["maximum_likelihood"].dataset
+    errors = StandardErrors(
+        *(dataset[f"{name}_se"].values for name in ("weights", "means", "sds", "correlations")),
+        tuple(ml["reasons"]),
+    )
+    return Both(
+        problem,
+        model["name"],
+        model["sha256"],
+        model["same_likelihood"],
+        fitted,
+        errors,
+        posterior,
+        json.loads(tree.attrs["provenance"]),
+    )
+
+
+def _problem(tree: xr.DataTree) -> Problem:
+    told = json.loads(tree.attrs["table"])
+    observed = tree["observed_data"]["X"]
+    row_weights = tree["constant_data"]["row_weights"].values if told["weighted"] else None
+    columns = tuple(str(name) for name in observed["feature"].values)
+    X = np.ascontiguousarray(observed.values)
+    return Problem.of(Table(X, columns, row_weights, told["name"], told["source"]))
+
+
+def _structure(told: Mapping[str, Any]) -> Structure:
+    return Structure(
+        told["k"],
+        tuple(Latent(name, tuple(shape)) for name, shape in told["latents"]),
+        told["mixture"],
+        tuple((name, axis) for name, axis in told["cluster_axes"]),
+        tuple(told["shared"]),
+        told["gaussian"],
+    )
+
+
+def _mixture(dataset: xr.Dataset, prefix: str = "") -> Mixture:
+    return Mixture(*(dataset[prefix + name].values for name in Mixture._fields))
+
+
+def _ml(dataset: xr.Dataset, told: Mapping[str, Any]) -> MaximumLikelihood:
+    stacked = _mixture(dataset, "optima_")
+    optima = tuple(
+        Optimum(value, hits, Mixture(*(part[i] for part in stacked)), reason)
+        for i, (value, hits, reason) in enumerate(told["optima"])
+    )
+    histories = dataset["histories"].values
+    return MaximumLikelihood(
+        mixture=_mixture(dataset),
+        family=family(told["family"]),
+        history=dataset["history"].values,
+        histories=tuple(row[np.isfinite(row)] for row in histories),
+        optima=optima,
+        **{
+            name: told[name]
+            for name in (
+                "log_likelihood",
+                "n",
+                "n_iter",
+                "converged",
+                "n_starts",
+                "aic",
+                "bic",
+                "icl",
+                "smallest_eigenvalue",
+            )
+        },
+    )
+
+
+def _crossed(tree: xr.DataTree) -> Crossed:
+    stats = {str(name): array.values for name, array in tree["sample_stats"].data_vars.items()}
+    own = {name: stats.pop(name, None) for name in ("lp", "margin", "n_occupied", "log_q")}
+    mixture = _mixture(tree["mixture"].dataset) if "mixture" in tree.children else None
+    return Crossed(
+        Draws(tree["unconstrained"]["z"].values, own["lp"], own["log_q"], stats),
+        {str(name): array.values for name, array in tree["posterior"].data_vars.items()},
+        mixture,
+        tree["unconstrained"]["order"].values,
+        own["margin"],
+        own["n_occupied"],
+        tree["log_likelihood"]["X"].values,
+    )
+
+
+def with_program(both: Both, program: Program) -> Both:
+    """A loaded fit with the program that it was fitted with, so that it can predict.
+
+    Raises:
+        InputError: the program's text is another one.
+    """
+    if program.sha256 != both.model_sha256:
+        raise InputError(
+            f"model={program.name!r} is not the program of this fit: its sha256 is "
+            f"{program.sha256[:12]}, and {both.model_sha256[:12]} was fitted."
+        )
+    priors = both.provenance.get("options", {}).get("priors")
+    target, data = prepare(both.problem, program, both.n_components, priors)
+    return replace(both, target=target, data=data)

@@ -1,0 +1,165 @@
+"""What people see of a fit: figures, sampled rows, and scikit-learn's array shapes."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from bayesgmm.comparison.both import Both
+from bayesgmm.data.errors import InputError
+from bayesgmm.gaussian.families import Family
+from bayesgmm.gaussian.mixture import Mixture, responsibilities
+from bayesgmm.ml.restarts import MaximumLikelihood, Problem
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ELLIPSES = 50
+BAND_DRAWS = 400
+
+
+def in_shape(matrices: np.ndarray, member: Family) -> np.ndarray:
+    """Matrices (k, d, d) in scikit-learn's shape for the family."""
+    diagonals = np.diagonal(matrices, axis1=1, axis2=2)
+    shapes = {"EEE": matrices[0], "VVI": diagonals, "VII": diagonals[:, 0]}
+    return np.array(shapes.get(member.name, matrices))
+
+
+def full_matrices(given: ArrayLike, member: Family, k: int, d: int) -> np.ndarray:
+    """Matrices (k, d, d) from scikit-learn's shape for the family."""
+    array = np.asarray(given, dtype=float)
+    shapes = {"EEE": (d, d), "VVI": (k, d), "VII": (k,)}
+    wanted = shapes.get(member.name, (k, d, d))
+    if array.shape != wanted or not np.isfinite(array).all():
+        raise InputError(
+            f"precisions_init has shape {array.shape}, but finite values of shape {wanted} are "
+            f"needed for covariance_type={member.alias!r}."
+        )
+    if member.name == "VII":
+        array = array[:, None, None] * np.eye(d)
+    elif member.name == "VVI":
+        array = array[:, :, None] * np.eye(d)
+    full = np.broadcast_to(array, (k, d, d))
+    if (np.linalg.eigvalsh(full) <= 0).any():
+        raise InputError("precisions_init must be positive definite.")
+    return full
+
+
+def sample(
+    mixture: Mixture, n_samples: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and components drawn from one mixture, or from n_samples stacked ones."""
+    if n_samples < 1:
+        raise InputError(f"n_samples={n_samples} must be at least 1.")
+    weights = np.broadcast_to(mixture.weights, (n_samples, mixture.weights.shape[-1]))
+    uniform = rng.uniform(size=(n_samples, 1))
+    labels = np.minimum((uniform > np.cumsum(weights, 1)).sum(1), weights.shape[1] - 1)
+    stacked = mixture.weights.ndim == 2
+    at = (np.arange(n_samples), labels) if stacked else (labels,)
+    means, factors = mixture.means[at], mixture.scale_tril[at]
+    noise = rng.standard_normal(means.shape)
+    return means + np.einsum("nab,nb->na", factors, noise), labels
+
+
+def sample_posterior(
+    both: Both, n_samples: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Rows from the posterior predictive: each from its own draw of the parameters."""
+    if n_samples < 1:
+        raise InputError(f"n_samples={n_samples} must be at least 1.")
+    draws = flat_draws(both)
+    chosen = rng.integers(len(draws.weights), size=n_samples)
+    return sample(Mixture(*(part[chosen] for part in draws)), n_samples, rng)
+
+
+def flat_draws(both: Both) -> Mixture:
+    """The kept draws as one stack of mixtures.
+
+    Raises:
+        InputError: the program's components are not normal.
+    """
+    posterior = both.posterior
+    if posterior.mixture is None:
+        raise InputError(
+            f"model {both.model!r} has components that are not normal; its draws are in posterior_."
+        )
+    parts = (part[posterior.kept] for part in posterior.mixture)
+    return Mixture(*(part.reshape(-1, *part.shape[2:]) for part in parts))
+
+
+def trace(ml: MaximumLikelihood) -> "Figure":
+    """EM's log-likelihood, every start, the winner marked."""
+    from bayesgmm import plots
+
+    ends = [history[-1] if history.size else -np.inf for history in ml.histories]
+    best = int(np.argmin(np.abs(np.array(ends) - ml.log_likelihood)))
+    return _figure(plots.log_likelihood_trace(list(ml.histories), best=best))
+
+
+def ml_clusters(ml: MaximumLikelihood, problem: Problem) -> "Figure":
+    """Rows by component, with the estimate's ellipses or density."""
+    from bayesgmm import plots
+
+    mixture = ml.mixture
+    return plots.figure_of_clusters(
+        problem.X,
+        responsibilities(mixture, problem.X).argmax(1),
+        mixture.means,
+        mixture.covariances,
+        weights=mixture.weights,
+        columns=list(problem.table.columns),
+        row_weights=problem.table.row_weights,
+    )
+
+
+def clusters(both: Both) -> "Figure":
+    """Rows by component; maximum likelihood over the posterior."""
+    from bayesgmm import plots
+
+    if both.posterior.mixture is None:
+        return ml_clusters(both.ml, both.problem)
+    draws = thinned(both, BAND_DRAWS)
+    return plots.figure_of_clusters(
+        both.problem.X,
+        both.posterior.membership.argmax(1),
+        both.ml.mixture.means,
+        both.ml.mixture.covariances,
+        weights=both.ml.mixture.weights,
+        columns=list(both.problem.table.columns),
+        row_weights=both.problem.table.row_weights,
+        posterior_weights=draws.weights,
+        posterior_means=draws.means,
+        posterior_covariances=draws.covariances,
+    )
+
+
+def weights(both: Both) -> "Figure":
+    """Weights: estimate and standard error beside the posterior."""
+    from bayesgmm import plots
+
+    posterior = both.posterior
+    draws = posterior.sites["weights"][posterior.kept]
+    flat = draws.reshape(-1, draws.shape[-1])
+    return _figure(plots.weights(both.ml.mixture.weights, both.errors.weights, flat))
+
+
+def membership(both: Both) -> "Figure":
+    """Rows by their most probable component, uncertain ones marked."""
+    from bayesgmm import plots
+
+    return _figure(
+        plots.membership_uncertainty(
+            both.problem.X, both.posterior.membership, columns=list(both.problem.table.columns)
+        )
+    )
+
+
+def thinned(both: Both, most: int) -> Mixture:
+    """At most so many of the kept draws, evenly spaced."""
+    draws = flat_draws(both)
+    chosen = np.unique(np.linspace(0, len(draws.weights) - 1, most).astype(int))
+    return Mixture(*(part[chosen] for part in draws))
+
+
+def _figure(axes: object) -> "Figure":
+    return axes.figure  # type: ignore[attr-defined, no-any-return]
