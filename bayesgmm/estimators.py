@@ -19,12 +19,12 @@ from bayesgmm.comparison import both as pair
 from bayesgmm.comparison import record, views
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.summary import Summary
-from bayesgmm.data.errors import InputError
+from bayesgmm.data.errors import InputError, unknown
 from bayesgmm.data.randomness import generator
 from bayesgmm.data.table import Table, read_table
 from bayesgmm.gaussian.families import family
 from bayesgmm.gaussian.mixture import Mixture, log_density, log_joint, responsibilities
-from bayesgmm.ml import restarts
+from bayesgmm.ml import criteria, restarts, seeding
 from bayesgmm.ml.restarts import MaximumLikelihood, Problem
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ class GaussianMixture(_Columns, DensityMixin, BaseEstimator):
         settings = self._settings()
         first = self._first(table, rng, settings)
         before = self.ml_.history if self.warm_start and hasattr(self, "ml_") else np.array([])
-        self.ml_ = restarts.fit(
+        self.ml_: MaximumLikelihood = restarts.fit(
             table, self.n_components, self.covariance_type, rng, settings, first
         )
         self._problem = Problem.of(table)
@@ -153,14 +153,15 @@ class GaussianMixture(_Columns, DensityMixin, BaseEstimator):
             (self.tol >= 0, f"tol={self.tol} must not be negative."),
             (self.reg_covar >= 0, f"reg_covar={self.reg_covar} must not be negative."),
             (
-                self.init_params in restarts.seeding.METHODS,
-                f"init_params={self.init_params!r} is not one of "
-                f"{', '.join(restarts.seeding.METHODS)}.",
+                self.init_params in seeding.METHODS,
+                f"init_params={self.init_params!r} is not one of {', '.join(seeding.METHODS)}.",
             ),
         ]
         for passed, message in checks:
             if not passed:
                 raise InputError(message)
+        if self.init_params not in seeding.METHODS:
+            raise unknown("init_params", self.init_params, seeding.METHODS)
         return restarts.Settings(
             self.n_init, float(self.tol), self.max_iter, float(self.reg_covar), self.init_params
         )
@@ -176,7 +177,7 @@ class GaussianMixture(_Columns, DensityMixin, BaseEstimator):
             return None
         problem = Problem.of(table)
         restarts.check_components(self.n_components, problem)
-        seeded = restarts.seeding.starts(
+        seeded = seeding.starts(
             table.X, problem.row_weights, problem.frame, self.n_components, 1, rng
         )
         k, d = self.n_components, len(table.columns)
@@ -234,14 +235,12 @@ class GaussianMixture(_Columns, DensityMixin, BaseEstimator):
     def aic(self, X: object) -> float:
         """Akaike's criterion of the estimates on X; smaller is better."""
         total = float(self.score_samples(X).sum())
-        return restarts.criteria.aic(total, self.ml_.n_parameters)
+        return criteria.aic(total, self.ml_.n_parameters)
 
     def bic(self, X: object) -> float:
         """Schwarz's criterion of the estimates on X; smaller is better."""
         densities = self.score_samples(X)
-        return restarts.criteria.bic(
-            float(densities.sum()), self.ml_.n_parameters, float(densities.size)
-        )
+        return criteria.bic(float(densities.sum()), self.ml_.n_parameters, float(densities.size))
 
     def plot_trace(self) -> "Figure":
         """The log-likelihood of every start, step by step."""
@@ -265,7 +264,8 @@ class BayesianMixture(_Columns, DensityMixin, ClusterMixin, BaseEstimator):
         priors: values for the program's keywords, such as {"weights": 2}.
         inference: "nuts" (sampling) or "vi" (variational, labelled approximate).
         num_chains: chains, side by side on the cores there are.
-        num_warmup: steps of adaptation; by default 250, repeated as long as it pays, at most 3 times.
+        num_warmup: steps of adaptation; by default 250, repeated as long as it
+            pays, at most 3 times.
         num_draws: draws of each chain, at least; sampling runs on by itself until the effective
             sample sizes of label-invariant quantities reach 400 and R-hat 1.01.
         max_draws: draws of each chain, at most; 4 num_draws by default. Where the first draws show
@@ -369,6 +369,7 @@ class BayesianMixture(_Columns, DensityMixin, ClusterMixin, BaseEstimator):
 
     def _adopt(self, fitted: Both) -> None:
         self.both_ = fitted
+        self._tree: xr.DataTree | None = None
         self.ml_: MaximumLikelihood = fitted.ml
         self.verdict_ = fitted.posterior.verdict
         self.diagnostics_ = fitted.posterior.diagnostics
@@ -379,8 +380,8 @@ class BayesianMixture(_Columns, DensityMixin, ClusterMixin, BaseEstimator):
     def posterior_(self) -> "xr.DataTree":
         """The posterior and all that belongs to it, as a DataTree."""
         check_is_fitted(self, "both_")
-        if "_tree" not in vars(self) or self._tree_of is not self.both_:
-            self._tree, self._tree_of = record.to_tree(self.both_), self.both_
+        if self._tree is None:
+            self._tree = record.to_tree(self.both_)
         return self._tree
 
     @property

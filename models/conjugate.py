@@ -1,4 +1,4 @@
-"""Univariate Gaussian mixture with the conjugate normal-inverse-gamma prior.
+"""Gaussian, one column, with the conjugate normal-inverse-gamma prior.
 
 Given the allocations, everything integrates in closed form, so that small data sets have exact
 answers: use it to check samplers and summaries. For data analysis prefer gaussian: here the prior

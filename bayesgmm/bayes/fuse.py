@@ -5,8 +5,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpyro.distributions as dist
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.mixture import Mixture
 from bayesgmm.gaussian.sweep import Frame, mixture_log_likelihood
 

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Float
 from numpyro.infer.hmc import hmc
 from numpyro.infer.util import ParamInfo
 
@@ -22,6 +22,7 @@ from bayesgmm.bayes.driver import Progress, compile_once, side_by_side, silent
 from bayesgmm.bayes.start import Mode, allocate, value_and_gradient
 from bayesgmm.bayes.target import Data, Target
 from bayesgmm.data.errors import InputError
+from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.precision import float64
 
 CHUNK = 250
@@ -180,7 +181,11 @@ def compile_ahead(
         return _chunk.lower(target, settings, jax.eval_shape(begin, *point), place, data)
 
     program = compile_once(key, lower)
-    return lambda *arguments: program.result()(*arguments)
+
+    def run(state: Any, place: Place, data: Data) -> Any:
+        return program.result()(state, place, data)
+
+    return run
 
 
 def _kernel(settings: Settings, potential: Any, info: ParamInfo, key: Array) -> tuple[Any, Any]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
 from bayesgmm.bayes import nuts, rows, vi
 from bayesgmm.bayes import relabel as labels
@@ -26,7 +26,8 @@ from bayesgmm.bayes.loo import Loo, loo, stacking
 from bayesgmm.bayes.program import WEIGHTS, Program, Structure, bind, understand
 from bayesgmm.bayes.start import Mode, modes, shares
 from bayesgmm.bayes.target import Data, Target
-from bayesgmm.data.errors import InputError, nearest
+from bayesgmm.data.errors import InputError, unknown
+from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.mixture import Mixture, log_responsibilities, moments
 from bayesgmm.gaussian.precision import float64
 from bayesgmm.ml.restarts import MaximumLikelihood, Problem
@@ -49,15 +50,9 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.inference not in INFERENCES:
-            raise InputError(
-                f"inference={self.inference!r} is not known{nearest(self.inference, INFERENCES)}; "
-                f"choose one of {', '.join(INFERENCES)}."
-            )
+            raise unknown("inference", self.inference, INFERENCES)
         if self.guide not in vi.GUIDES:
-            raise InputError(
-                f"guide={self.guide!r} is not known{nearest(self.guide, vi.GUIDES)}; "
-                f"choose one of {', '.join(vi.GUIDES)}."
-            )
+            raise unknown("guide", self.guide, vi.GUIDES)
         for name, least in (("num_chains", 2), ("num_draws", 100)):
             if getattr(self, name) < least:
                 raise InputError(

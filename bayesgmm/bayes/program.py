@@ -133,8 +133,8 @@ def load_model(model: str | Path | Callable[..., Any] | Program) -> Program:
             raise InputError(f"model={text!r}: no such file; give the path of a Python file.")
         return _from_file(str(path.resolve()), _digest(path))
     raise InputError(
-        f"model={text!r} is neither a program nor a file{nearest(text, model_names())}; "
-        f"choose one of {', '.join(model_names())}, or the path of a .py file."
+        f"model={text!r} is neither a program nor a file{nearest(text, model_names()) or '.'} "
+        f"Choose one of {', '.join(model_names())}, or the path of a .py file."
     )
 
 

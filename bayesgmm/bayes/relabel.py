@@ -43,7 +43,7 @@ def relabel(cost: Float[np.ndarray, "s k k"]) -> Relabelling:
 def _enumerate(cost: np.ndarray) -> Relabelling:
     k = cost.shape[-1]
     orders = np.array(list(permutations(range(k))))
-    totals = sum(cost[:, orders[:, b], b] for b in range(k))
+    totals = cost[:, orders, np.arange(k)].sum(-1)
     best = totals.argmin(1)
     two = np.partition(totals, 1, axis=1)
     return Relabelling(orders[best], two[:, 1] - two[:, 0])

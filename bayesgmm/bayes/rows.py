@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
+from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.mixture import Mixture, log_joint
 from bayesgmm.gaussian.precision import float64
 
@@ -62,7 +63,8 @@ def cross(
     result = _cross(
         log_joint, _batch(draws, log_pivot), draws, context, X, row_weights, log_pivot, key
     )
-    return DrawRows(*(np.asarray(part) for part in result))
+    log_likelihood, cost, occupied = map(np.asarray, result)
+    return DrawRows(log_likelihood, cost, occupied)
 
 
 @partial(jax.jit, static_argnums=(0, 1))

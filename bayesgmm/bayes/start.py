@@ -3,20 +3,21 @@
 EM's responsibilities start the program: one generalised M-step over its unconstrained latents puts
 every parameter where the rows of its component want it, and from there the posterior mode is a
 climb away. Distinct EM optima, and a few random starts that owe nothing to EM, are all taken to
-their modes and weighed by Laplace mass; chains start in the modes that hold at least `MIN_MASS` of it.
+their modes and weighed by Laplace mass; chains start in the modes that hold at least `MIN_MASS`.
 """
 
 from collections.abc import Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 from scipy.optimize import minimize
 
 from bayesgmm.bayes.target import GUIDED, POSTERIOR, PRIOR, Data, Target
 from bayesgmm.data.errors import InputError
+from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.mixture import LOG_2PI, Mixture, responsibilities
 from bayesgmm.gaussian.precision import float64
 from bayesgmm.ml.derivatives import hessian
@@ -149,7 +150,7 @@ class _Stage(NamedTuple):
             usable = np.isfinite(value) and np.isfinite(gradient).all()
             return (value, gradient * spread) if usable else (UNUSABLE, np.zeros_like(gradient))
 
-        options = {"maxiter": max_iter, "maxfun": 4 * max_iter, "maxcor": 50, "ftol": 1e-10}
+        options: Any = {"maxiter": max_iter, "maxfun": 4 * max_iter, "maxcor": 50, "ftol": 1e-10}
         result = minimize(objective, z / spread, jac=True, method="L-BFGS-B", options=options)
         return result.x * spread, float(result.fun)
 

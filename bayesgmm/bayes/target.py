@@ -8,12 +8,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Float
 from numpyro import handlers
 from numpyro.distributions.transforms import biject_to
 
 from bayesgmm.bayes import fuse
 from bayesgmm.bayes.program import Program, Structure
+from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.mixture import Mixture, log_joint
 from bayesgmm.gaussian.sweep import Frame
 

@@ -14,7 +14,6 @@ import numpy as np
 import numpyro
 import numpyro.distributions as dist
 from jax import lax
-from jaxtyping import Array
 from numpyro.infer import SVI, Trace_ELBO
 from numpyro.infer.autoguide import (
     AutoDiagonalNormal,
@@ -28,6 +27,7 @@ from bayesgmm.bayes.driver import Progress, silent
 from bayesgmm.bayes.nuts import Place
 from bayesgmm.bayes.start import Mode
 from bayesgmm.bayes.target import Data, Target
+from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.mixture import half_log_det
 from bayesgmm.gaussian.precision import float64
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import jax
 import numpy as np
-from jaxtyping import Array
 
 from bayesgmm.bayes import posterior as bayes
 from bayesgmm.bayes.driver import Progress, silent
 from bayesgmm.bayes.posterior import Posterior
 from bayesgmm.bayes.program import Program
 from bayesgmm.bayes.target import Data, Target
+from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.precision import float64
 from bayesgmm.ml import restarts
 from bayesgmm.ml.restarts import MaximumLikelihood, Problem

@@ -1,7 +1,6 @@
 """Compare numbers of components, by maximum likelihood and by Bayes, on one scale."""
 
 import html
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +19,11 @@ from bayesgmm.comparison.summary import Summary, model_label
 from bayesgmm.comparison.verdicts import sentences
 from bayesgmm.comparison.words import fixed, number
 from bayesgmm.data.errors import InputError
+from bayesgmm.data.plain import plain
 from bayesgmm.data.randomness import generator
 from bayesgmm.data.ranges import component_range
 from bayesgmm.data.table import Table, read_table
-from bayesgmm.gaussian.families import FAMILIES
+from bayesgmm.gaussian.families import families_for
 from bayesgmm.ml import restarts
 from bayesgmm.ml.restarts import Problem
 from bayesgmm.ml.selection import Selection, check_criterion, scan
@@ -131,7 +131,7 @@ class Comparison:
             "families": self.families.table.to_dict("records"),
             "sentences": self.sentences(),
         }
-        return json.loads(_json(content))  # type: ignore[no-any-return]
+        return plain(content)
 
     def sentences(self) -> list[str]:
         """The answer in words, the most important first."""
@@ -388,7 +388,7 @@ def run(
             pair.join(problem, program, ml, target, data, settings, key, provenance, told)
         )
     progress("covariance families", 0, 1)
-    names = [member.name for member in FAMILIES]
+    names = [member.name for member in families_for(len(table.columns))]
     families = scan(table, ks, names, rng, criterion, n_init, known=fits)
     progress("covariance families", 1, 1)
     return Comparison(tuple(joined), criterion, families, provenance)
@@ -452,18 +452,3 @@ def _wrapped(left: str, right: str, width: int = 80) -> list[str]:
             line = " " * len(left)
         line += f"{piece} "
     return [*lines, line.rstrip()]
-
-
-def _json(content: object) -> str:
-    def plain(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {str(key): plain(item) for key, item in value.items()}
-        if isinstance(value, list | tuple):
-            return [plain(item) for item in value]
-        if isinstance(value, np.generic):
-            value = value.item()
-        if isinstance(value, np.ndarray):
-            return plain(value.tolist())
-        return None if isinstance(value, float) and not np.isfinite(value) else value
-
-    return json.dumps(plain(content))

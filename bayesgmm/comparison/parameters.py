@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 from jaxtyping import Float
@@ -70,7 +71,7 @@ def _of_gaussian(both: Both, draws: Mixture) -> Iterator[Parameter]:
     def spread(j: int, component: int) -> Iterator[Parameter]:
         for a in range(d):
             yield _row(component, "sd", columns[a], ml_sds[j, a], errors.sds[j, a], sds[:, :, j, a])
-        for a, b in zip(*np.tril_indices(d, -1), strict=True):
+        for a, b in combinations(range(d), 2):
             if correlated:
                 pair = f"{columns[a]}, {columns[b]}"
                 values = corr[:, :, j, a, b]

@@ -198,13 +198,16 @@ def from_tree(tree: xr.DataTree) -> Both:
         part,
         structure,
         model["inference"],
-        tree["membership"]["mean"].values,
+        _array(tree, "membership/mean"),
         problem.row_weights,
         tuple((origin, share) for origin, share in model["modes"]),
     )
     dataset = tree["maximum_likelihood"].dataset
     errors = StandardErrors(
-        *(dataset[f"{name}_se"].values for name in ("weights", "means", "sds", "correlations")),
+        dataset["weights_se"].values,
+        dataset["means_se"].values,
+        dataset["sds_se"].values,
+        dataset["correlations_se"].values,
         tuple(ml["reasons"]),
     )
     return Both(
@@ -221,11 +224,16 @@ def from_tree(tree: xr.DataTree) -> Both:
 
 def _problem(tree: xr.DataTree) -> Problem:
     told = json.loads(tree.attrs["table"])
-    observed = tree["observed_data"]["X"]
-    row_weights = tree["constant_data"]["row_weights"].values if told["weighted"] else None
+    observed = tree["observed_data"].dataset["X"]
+    row_weights = _array(tree, "constant_data/row_weights") if told["weighted"] else None
     columns = tuple(str(name) for name in observed["feature"].values)
     X = np.ascontiguousarray(observed.values)
     return Problem.of(Table(X, columns, row_weights, told["name"], told["source"]))
+
+
+def _array(tree: xr.DataTree, path: str) -> np.ndarray:
+    group, name = path.split("/")
+    return tree[group].dataset[name].values
 
 
 def _structure(told: Mapping[str, Any]) -> Structure:
@@ -278,13 +286,13 @@ def _crossed(tree: xr.DataTree) -> Crossed:
     own = {name: stats.pop(name, None) for name in ("lp", "margin", "n_occupied", "log_q")}
     mixture = _mixture(tree["mixture"].dataset) if "mixture" in tree.children else None
     return Crossed(
-        Draws(tree["unconstrained"]["z"].values, own["lp"], own["log_q"], stats),
+        Draws(_array(tree, "unconstrained/z"), own["lp"], own["log_q"], stats),
         {str(name): array.values for name, array in tree["posterior"].data_vars.items()},
         mixture,
-        tree["unconstrained"]["order"].values,
+        _array(tree, "unconstrained/order"),
         own["margin"],
         own["n_occupied"],
-        tree["log_likelihood"]["X"].values,
+        _array(tree, "log_likelihood/X"),
     )
 
 

@@ -2,6 +2,7 @@
 
 import html
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,6 +10,7 @@ import pandas as pd
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.parameters import SHARED, Parameter, parameters
 from bayesgmm.comparison.words import counted, fixed, number
+from bayesgmm.data.plain import plain
 
 CERTAIN = 0.95
 
@@ -42,6 +44,30 @@ class Summary:
             for row in self.rows
         ]
         return pd.DataFrame(records).set_index(["component", "parameter"])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same numbers that the text shows, ready for JSON; NaN becomes None."""
+        both, found = self.both, self.both.posterior.diagnostics
+        content = {
+            "provenance": dict(both.provenance),
+            "verdict": both.posterior.verdict.name,
+            "flags": [vars(flag) for flag in both.posterior.verdict.flags],
+            "r_hat": found.worst_r_hat,
+            "ess": found.lowest_ess,
+            "divergences": found.divergences,
+            "pareto_k": found.pareto_k,
+            "aic": both.ml.aic,
+            "bic": both.ml.bic,
+            "icl": both.ml.icl,
+            "log_likelihood": both.ml.log_likelihood,
+            "df": both.ml.n_parameters,
+            "elpd_loo": both.posterior.loo.elpd,
+            "elpd_loo_se": both.posterior.loo.se,
+            "p_loo": both.posterior.loo.p_loo,
+            "parameters": self.to_frame().reset_index().to_dict("records"),
+            "remarks": self.remarks(),
+        }
+        return dict(plain(content))
 
     def to_latex(self) -> str:
         """The table for a paper."""
@@ -99,8 +125,8 @@ class Summary:
             f"{flag.name}: {flag.number}. {_capital(flag.meaning)}. Next: {flag.next}."
             for flag in self.both.posterior.verdict.flags
         ]
-        missing = {reason for reason in self.both.errors.reasons if reason}
-        lines += [f"A standard error is missing where {reason}." for reason in sorted(missing)]
+        reasons = enumerate(self.both.errors.reasons, 1)
+        lines += [f"No standard errors for component {j}: {why}." for j, why in reasons if why]
         lines += [self._agreement()] if self.both.same_likelihood else []
         return [*lines, self._certainty()]
 
@@ -123,7 +149,8 @@ class Summary:
             else (largest.label)
         )
         if abs(largest.shift) < 1:
-            return f"ML and Bayes agree: nothing differs by 1 SE (most: {where}, {largest.shift:+.1f})."
+            most = f"most: {where}, {largest.shift:+.1f}"
+            return f"ML and Bayes agree: nothing differs by 1 SE ({most})."
         return (
             f"ML and Bayes differ most in {where}: {largest.shift:+.1f} SE. The prior, or a skewed "
             "likelihood, moves the posterior mean; where it matters, read the interval."

@@ -33,13 +33,13 @@ def sentences(comparison: "Comparison") -> list[str]:
         *_undecided(comparison),
         *_edge(comparison),
         *_families(comparison),
-        "LOO ranks predictions; BIC and ICL count clusters by approximation; AIC and BIC lose their "
-        "ground where there are more components than the data need.",
+        "LOO ranks predictions; BIC and ICL count clusters by approximation; AIC and BIC lose "
+        "their ground where there are more components than the data need.",
     ]
 
 
 def tied(a: Both, b: Both) -> bool:
-    """Whether the predictions of two fits cannot be told apart (4 in elpd, or 2 standard errors)."""
+    """Whether two fits predict alike: less than 4 in elpd, or 2 standard errors, apart."""
     gap, se = difference(a.posterior.loo, b.posterior.loo, a.problem.row_weights)
     return abs(gap) < TIE or abs(gap) < TIE_SE * se
 

@@ -162,4 +162,4 @@ def thinned(both: Both, most: int) -> Mixture:
 
 
 def _figure(axes: object) -> "Figure":
-    return axes.figure  # type: ignore[attr-defined, no-any-return]
+    return axes.figure  # type: ignore[attr-defined]

@@ -13,6 +13,17 @@ class InputError(ValueError):
     """
 
 
+def unknown(argument: str, value: object, names: Iterable[str]) -> InputError:
+    """The error for a name that is not one of those there are; the nearest is suggested.
+
+    >>> print(unknown("criterion", "bix", ["bic", "aic"]))
+    criterion='bix' is not known; did you mean 'bic'? Choose one of bic, aic.
+    """
+    known = list(names)
+    hint = nearest(str(value), known) or "."
+    return InputError(f"{argument}={value!r} is not known{hint} Choose one of {', '.join(known)}.")
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """The end of a sentence that suggests the known name most like `name`, or nothing.
 

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
-from bayesgmm.data.errors import InputError, nearest
+from bayesgmm.data.errors import unknown
+from bayesgmm.gaussian.arrays import Array
 
 type Project = Callable[[Float[Array, "*s k"], Float[Array, "*s k d d"]], Float[Array, "*s k d d"]]
 
@@ -58,10 +59,12 @@ def family(name: str) -> Family:
         return names[name]
     if isinstance(name, str) and name.upper() in names:
         return names[name.upper()]
-    raise InputError(
-        f"covariance_type={name!r} is not a family{nearest(str(name), names)}; "
-        f"choose one of {', '.join(names)}."
-    )
+    raise unknown("covariance_type", name, names)
+
+
+def families_for(d: int) -> tuple[Family, ...]:
+    """The families that differ in d dimensions: one column has neither shape nor direction."""
+    return FAMILIES if d > 1 else tuple(f for f in FAMILIES if f.name in ("VVV", "EEE"))
 
 
 def _per_row(counts: Array, scatter: Array) -> Array:

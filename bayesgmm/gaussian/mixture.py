@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
+
+from bayesgmm.gaussian.arrays import Array
 
 LOG_2PI = float(np.log(2 * np.pi))
 

@@ -16,8 +16,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.mixture import LOG_2PI, Mixture, half_log_det, whitener
 
 BLOCK = 4096

@@ -12,8 +12,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
+from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.families import Family
 from bayesgmm.gaussian.mixture import Mixture
 from bayesgmm.gaussian.precision import float64
@@ -204,7 +205,7 @@ def _cycles(
         values = values.at[i].set(jnp.where(done, jnp.nan, new.log_likelihood))
         return i + 1, _select(done, old, new), values
 
-    i, state, values = lax.while_loop(unfinished, cycle, (jnp.array(0), state, empty))
+    _, state, values = lax.while_loop(unfinished, cycle, (jnp.array(0), state, empty))
     return state, values
 
 

@@ -106,7 +106,7 @@ class MaximumLikelihood:
 
     @property
     def second_gap(self) -> float:
-        """How far below the best admissible optimum the next one lies; infinity if none was seen."""
+        """How far below the best admissible optimum the next lies; infinity if none was seen."""
         others = [o.log_likelihood for o in self.optima[1:] if o.admissible]
         return self.log_likelihood - max(others) if others else float("inf")
 

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayesgmm.data.errors import InputError
+from bayesgmm.data.errors import InputError, unknown
+from bayesgmm.data.plain import plain
 from bayesgmm.data.randomness import generator
 from bayesgmm.data.ranges import component_range
 from bayesgmm.data.table import Table, read_table
-from bayesgmm.gaussian.families import FAMILIES, family
+from bayesgmm.gaussian.families import families_for, family
 from bayesgmm.ml import restarts
 from bayesgmm.ml.restarts import MaximumLikelihood, Problem
 
@@ -70,6 +71,16 @@ class Selection:
 
         return pd.DataFrame([_record(cell) for cell in self.cells])
 
+    def to_dict(self) -> dict[str, Any]:
+        """The same numbers that the text shows, ready for JSON."""
+        content = {
+            "data": self.name,
+            "criterion": self.criterion,
+            "cells": [_record(cell) for cell in self.cells],
+            "sentences": self.sentences(),
+        }
+        return dict(plain(content))
+
     def edge(self) -> str:
         """A warning where the best k is the largest that was tried, or ""."""
         ks = {cell.n_components for cell in self.cells}
@@ -101,7 +112,8 @@ class Selection:
 
     def _repr_html_(self) -> str:
         tail = "<br>".join(html.escape(line) for line in self.sentences())
-        return f"{self.table.to_html(index=False, na_rep='-', float_format='%.2f')}<p>{tail}</p>"
+        table = self.table.to_html(index=False, na_rep="-", float_format="{:.2f}".format)
+        return f"{table}<p>{tail}</p>"
 
     def lines(self) -> list[str]:
         """The grid as text: the criterion as the distance from the best cell."""
@@ -177,7 +189,9 @@ def select(
     """
     table = read_table(X, columns, sample_weight)  # type: ignore[arg-type]
     rng, _ = generator(random_state)
-    types = [member.name for member in FAMILIES] if covariance_types is None else covariance_types
+    if covariance_types is None:
+        covariance_types = [member.name for member in families_for(len(table.columns))]
+    types = covariance_types
     return scan(table, component_range(n_components), types, rng, criterion, n_init)
 
 
@@ -218,7 +232,7 @@ def scan(
 def check_criterion(criterion: str, table: Table) -> None:
     """Raise an InputError unless the criterion exists and is defined for the table's weights."""
     if criterion not in CRITERIA:
-        raise InputError(f"criterion={criterion!r} is not one of {', '.join(CRITERIA)}.")
+        raise unknown("criterion", criterion, CRITERIA)
     if criterion != "aic" and not table.frequency:
         raise InputError(
             f"criterion={criterion!r} needs the number of rows, and sample_weight holds weights "

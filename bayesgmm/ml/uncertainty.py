@@ -11,8 +11,9 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
+from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.families import Family
 from bayesgmm.gaussian.mixture import Mixture
 from bayesgmm.gaussian.precision import float64
@@ -62,7 +63,7 @@ def standard_errors(fit: MaximumLikelihood, problem: Problem) -> StandardErrors:
         fit: the maximum-likelihood fit.
         problem: the data that it was fitted to.
 
-    Source: observed information and the delta method, as in McLachlan and Peel (2000), section 2.15.
+    Source: observed information and the delta method; McLachlan and Peel (2000), section 2.15.
     """
     k, d = fit.mixture.means.shape
     family, frame = fit.family, problem.frame

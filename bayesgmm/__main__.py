@@ -1,0 +1,7 @@
+"""`python -m bayesgmm`."""
+
+import sys
+
+from bayesgmm.cli import main
+
+sys.exit(main())

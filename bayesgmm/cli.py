@@ -1,0 +1,413 @@
+"""The command line: the only file that prints.
+
+Exit status 0, or 2 on bad input with one clear line on stderr and no traceback.
+"""
+
+import argparse
+import json
+import os
+import shutil
+import sys
+import time
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from bayesgmm import __version__
+from bayesgmm.data.datasets import dataset_names, describe
+from bayesgmm.data.errors import InputError
+from bayesgmm.store import writable
+
+EXAMPLES = """\
+examples:
+  bayesgmm compare faithful -k 1:6 --report faithful.html   how many clusters, both ways
+  bayesgmm fit faithful -k 2 --save fit.nc                  one fit, every parameter both ways
+  bayesgmm fit my.csv -k 3 --columns height,weight          your own table
+  bayesgmm select iris -k 1:9                               covariance families by BIC
+  bayesgmm show fit.nc                                      a saved fit
+  bayesgmm models gaussian > mine.py                        a program to copy and change
+"""
+
+
+class _Parser(argparse.ArgumentParser):
+    """A parser whose errors are one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(f"{message}; see {self.prog} --help.")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status."""
+    try:
+        options = _parser().parse_args(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = _show_warning  # type: ignore[assignment]
+            options.run(options)
+        sys.stdout.flush()
+    except InputError as error:
+        print(f"bayesgmm: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        print("\nbayesgmm: interrupted; nothing was written.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _show_warning(message: Warning | str, *_: object) -> None:
+    print(f"bayesgmm: warning: {message}", file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="bayesgmm",
+        description="Mixtures fitted by maximum likelihood and by Bayes, side by side.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"bayesgmm {__version__}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+    _add_fit(commands)
+    _add_compare(commands)
+    _add_select(commands)
+    _add_small(commands)
+    return parser
+
+
+def _add_fit(commands: Any) -> None:
+    command = _command(commands, "fit", _fit, "fit k components both ways; print every parameter")
+    _data_options(command)
+    command.add_argument("-k", type=int, required=True, metavar="K", help="number of components")
+    _bayes_options(command)
+    command.add_argument("--save", metavar="FILE.nc", help="save the fit as netCDF")
+
+
+def _add_compare(commands: Any) -> None:
+    command = _command(commands, "compare", _compare, "compare numbers of components both ways")
+    _data_options(command)
+    _range_option(command, "1:6")
+    _bayes_options(command)
+    _criterion_option(command)
+    command.add_argument("--report", metavar="FILE.html", help="write a self-contained report")
+
+
+def _add_select(commands: Any) -> None:
+    command = _command(
+        commands, "select", _select, "rank covariance families and k by maximum likelihood"
+    )
+    _data_options(command)
+    _range_option(command, "1:9")
+    command.add_argument(
+        "--families", default="all", metavar="NAMES", help="such as full,tied; default: all"
+    )
+    _criterion_option(command)
+    _starts_option(command)
+
+
+def _add_small(commands: Any) -> None:
+    show = _command(commands, "show", _show, "print a saved fit")
+    show.add_argument("file", metavar="FILE.nc", help="a fit written by --save")
+    models = _command(commands, "models", _models, "list the programs, or print one")
+    models.add_argument("name", nargs="?", metavar="NAME", help="print this program's file")
+    _command(commands, "datasets", _datasets, "list the data sets and their sources")
+
+
+def _command(commands: Any, name: str, run: Any, about: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=about, description=about)
+    command.set_defaults(run=run)
+    return command
+
+
+def _data_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("data", metavar="DATA", help="a CSV or Parquet file, or a data set's name")
+    command.add_argument("--columns", metavar="A,B", help="columns to use (all but the weights)")
+    command.add_argument("--weights", metavar="COLUMN", help="column of counts that weigh the rows")
+    command.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="the same seed, the same numbers (0)"
+    )
+    command.add_argument("--json", metavar="FILE", help="write the numbers shown as JSON")
+    command.add_argument("--quiet", action="store_true", help="no progress line")
+
+
+def _range_option(command: argparse.ArgumentParser, default: str) -> None:
+    command.add_argument(
+        "-k", default=default, metavar="K1:K2", help=f"numbers of components, such as {default}"
+    )
+
+
+def _criterion_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--criterion", default="bic", metavar="NAME", help="bic (default), aic or icl"
+    )
+
+
+def _starts_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--starts", type=int, default=60, metavar="N", help="EM starts (60)")
+
+
+def _bayes_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--model", default="gaussian", metavar="NAME|FILE.py", help="program; see bayesgmm models"
+    )
+    command.add_argument(
+        "--prior",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a value for a keyword of the program, such as weights=2; may be repeated",
+    )
+    command.add_argument("--inference", default="nuts", metavar="nuts|vi", help="default: nuts")
+    command.add_argument("--chains", type=int, default=4, metavar="N", help="chains (4)")
+    command.add_argument(
+        "--draws", type=int, default=1000, metavar="N", help="draws a chain (1000), at least"
+    )
+    command.add_argument("--max-draws", type=int, metavar="N", help="draws a chain at most (4 x)")
+    command.add_argument("--warmup", type=int, metavar="N", help="warm-up steps (250, repeated)")
+    _starts_option(command)
+
+
+def _fit(options: argparse.Namespace) -> None:
+    table = _table(options)
+    outputs = _outputs(options, "json", "save")
+    from bayesgmm import store
+    from bayesgmm.bayes.program import load_model
+    from bayesgmm.comparison import both, record
+    from bayesgmm.comparison.summary import Summary
+    from bayesgmm.data.randomness import generator
+    from bayesgmm.ml.restarts import Problem, Settings
+
+    rng, seed = generator(options.seed)
+    program, problem = load_model(options.model), Problem.of(table)
+    settings, priors = _settings(options), _priors(options.prior)
+    _refuse_other_weights(table)
+    told = {"n_components": options.k, "priors": priors or None, **_told(options)}
+    with _Progress(options.quiet) as progress:
+        fitted = both.fit_both(
+            problem,
+            program,
+            options.k,
+            priors=priors,
+            settings=settings,
+            ml_settings=Settings(n_init=options.starts),
+            seed=rng,
+            provenance=both.provenance_of(problem, program, seed, told),
+            progress=progress,
+        )
+    summary = Summary.of(fitted)
+    print(summary)
+    if outputs["save"]:
+        store.save(record.to_tree(fitted), outputs["save"])
+    if outputs["json"]:
+        _write_json(outputs["json"], summary.to_dict())
+    _say_written(outputs)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    table, ks = _table(options), _range(options.k)
+    outputs = _outputs(options, "json", "report")
+    from bayesgmm.bayes.program import load_model
+    from bayesgmm.comparison import compare
+    from bayesgmm.data.randomness import generator
+
+    rng, seed = generator(options.seed)
+    program, settings, priors = (
+        load_model(options.model),
+        _settings(options),
+        _priors(options.prior),
+    )
+    told = {"n_components": ks, "priors": priors or None, "criterion": options.criterion}
+    with _Progress(options.quiet) as progress:
+        comparison = compare.run(
+            table,
+            sorted({1, *ks}),
+            program,
+            priors,
+            options.criterion,
+            settings,
+            options.starts,
+            rng,
+            seed,
+            told | _told(options),
+            progress,
+        )
+    print(comparison)
+    print(f"\n{comparison.summary()}")
+    if outputs["report"]:
+        comparison.report(outputs["report"])
+    if outputs["json"]:
+        _write_json(outputs["json"], comparison.to_dict())
+    _say_written(outputs)
+
+
+def _select(options: argparse.Namespace) -> None:
+    table, ks = _table(options), _range(options.k)
+    outputs = _outputs(options, "json")
+    from bayesgmm.data.randomness import generator
+    from bayesgmm.gaussian.families import families_for, family
+    from bayesgmm.ml.selection import scan
+
+    chosen = options.families.split(",")
+    members = families_for(len(table.columns)) if chosen == ["all"] else map(family, chosen)
+    names = [member.name for member in members]
+    rng, _ = generator(options.seed)
+    with _Progress(options.quiet) as progress:
+        progress("covariance families", 0, 1)
+        selection = scan(table, ks, names, rng, options.criterion, options.starts)
+    print(selection)
+    if outputs["json"]:
+        _write_json(outputs["json"], selection.to_dict())
+    _say_written(outputs)
+
+
+def _show(options: argparse.Namespace) -> None:
+    from bayesgmm import store
+    from bayesgmm.comparison import record
+    from bayesgmm.comparison.summary import Summary
+
+    tree = store.load(options.file)
+    fitted = record.from_tree(tree)
+    print(Summary.of(fitted))
+    told = fitted.provenance
+    print(
+        f"\nfitted {told['date']}, seed {told['seed']}, data sha256 {told['data_sha256'][:12]}, "
+        f"model sha256 {told['model_sha256'][:12] or 'unknown'}"
+    )
+    print("versions: " + ", ".join(f"{name} {v}" for name, v in told["versions"].items()))
+    print(f"checksum {tree.attrs['checksum'][:12]}: the file is whole")
+
+
+def _models(options: argparse.Namespace) -> None:
+    from bayesgmm.bayes.program import load_model, model_names
+
+    if options.name:
+        print(load_model(options.name).text, end="")
+        return
+    for name in model_names():
+        print(f"{name:20} {load_model(name).summary}")
+    print("\nbayesgmm models NAME prints a program; --model mine.py runs yours.")
+
+
+def _datasets(options: argparse.Namespace) -> None:
+    for name in dataset_names():
+        told = describe(name)
+        print(f"{name:14} {told.n_rows:>5} rows x {told.n_columns:<3} {told.title}")
+        for line in [*_wrapped(told.source), *_wrapped(told.notes)]:
+            print(f"{'':14} {line}")
+
+
+def _wrapped(text: str) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, 64)
+
+
+def _table(options: argparse.Namespace) -> Any:
+    from bayesgmm.data.table import read_table
+
+    columns = options.columns.split(",") if options.columns else None
+    return read_table(options.data, columns, options.weights)
+
+
+def _range(text: str) -> list[int]:
+    """The numbers in "1:6", "3" or "1,2,5"."""
+    from bayesgmm.data.ranges import component_range
+
+    try:
+        if ":" in text:
+            low, high = text.split(":")
+            return component_range(range(int(low), int(high) + 1))
+        return component_range([int(part) for part in text.split(",")])
+    except InputError:
+        raise
+    except ValueError:
+        raise InputError(f"-k {text!r} is not a range; write 1:6, 3 or 1,2,5.") from None
+
+
+def _priors(given: Sequence[str]) -> dict[str, object]:
+    priors: dict[str, object] = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        try:
+            numbers = [float(part) for part in value.split(",")]
+        except ValueError:
+            numbers = []
+        if not equals or not numbers:
+            raise InputError(f"--prior {text!r} is not NAME=VALUE; write such as weights=2.")
+        priors[name] = numbers[0] if len(numbers) == 1 else numbers
+    return priors
+
+
+def _settings(options: argparse.Namespace) -> Any:
+    from bayesgmm.bayes.posterior import Settings
+
+    return Settings(
+        options.inference, options.chains, options.warmup, options.draws, options.max_draws
+    )
+
+
+def _told(options: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "inference": options.inference,
+        "num_chains": options.chains,
+        "num_warmup": options.warmup,
+        "num_draws": options.draws,
+        "max_draws": options.max_draws,
+        "n_init": options.starts,
+    }
+
+
+def _refuse_other_weights(table: Any) -> None:
+    if not table.frequency:
+        raise InputError(
+            "--weights holds weights that are not counts, for which a posterior is not defined; "
+            "give counts."
+        )
+
+
+def _outputs(options: argparse.Namespace, *names: str) -> dict[str, Path | None]:
+    """Where to write, checked before any long work."""
+    given = {name: getattr(options, name) for name in names}
+    return {name: writable(path) if path else None for name, path in given.items()}
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    from bayesgmm.store import write_atomically
+
+    write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
+
+
+def _say_written(outputs: dict[str, Path | None]) -> None:
+    written = [str(path) for path in outputs.values() if path]
+    if written:
+        print(f"\nwritten: {', '.join(written)}")
+
+
+class _Progress:
+    """One line on the terminal that says what is being done; silent when it is not a terminal."""
+
+    def __init__(self, quiet: bool) -> None:
+        self.shown = not quiet and sys.stderr.isatty()
+        self.began = time.monotonic()
+
+    def __call__(self, what: str, done: int, total: int) -> None:
+        if self.shown:
+            part = f" {done:,} of {total:,}" if total > 1 else ""
+            line = f"{time.monotonic() - self.began:5.1f} s  {what}{part}"
+            width = shutil.get_terminal_size().columns - 1
+            sys.stderr.write(f"\r\x1b[K{line[:width]}")
+            sys.stderr.flush()
+
+    def __enter__(self) -> "_Progress":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
