@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -122,7 +122,7 @@ class GaussianMixture(_Columns, DensityMixin, BaseEstimator):
         self.random_state = random_state
         self.warm_start = warm_start
 
-    def fit(self, X: object, y: object = None, sample_weight: object = None) -> Self:
+    def fit(self, X: object, y: object = None, sample_weight: object = None) -> "GaussianMixture":
         """Fit to X, a DataFrame, array (n, d), path or data set's name.
 
         Args:
@@ -315,7 +315,7 @@ class BayesianMixture(_Columns, DensityMixin, ClusterMixin, BaseEstimator):
         self.random_state = random_state
         self.progress = progress
 
-    def fit(self, X: object, y: object = None, sample_weight: object = None) -> Self:
+    def fit(self, X: object, y: object = None, sample_weight: object = None) -> "BayesianMixture":
         """Fit to X, a DataFrame, array (n, d), path or data set's name.
 
         Args:
@@ -434,7 +434,7 @@ class BayesianMixture(_Columns, DensityMixin, ClusterMixin, BaseEstimator):
         return store.save(self.posterior_, path)
 
     @classmethod
-    def load(cls, path: str | Path, model: Any = None) -> Self:
+    def load(cls, path: str | Path, model: Any = None) -> "BayesianMixture":
         """A saved fit; no code is executed.
 
         Args:

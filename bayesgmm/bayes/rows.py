@@ -29,9 +29,9 @@ class DrawRows(NamedTuple):
         occupied: whether an allocation drawn for each row puts any row there, shape (s, k).
     """
 
-    log_likelihood: Float[np.ndarray, "s n"]
-    cost: Float[np.ndarray, "s k k"]
-    occupied: Bool[np.ndarray, "s k"]
+    log_likelihood: Float[Array, "s n"]
+    cost: Float[Array, "s k k"]
+    occupied: Bool[Array, "s k"]
 
 
 def gaussian_log_joint(draw: Mixture, context: None, X: Array) -> Array:

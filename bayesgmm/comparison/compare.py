@@ -17,7 +17,7 @@ from bayesgmm.comparison import both as pair
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.summary import Summary, model_label
 from bayesgmm.comparison.verdicts import sentences
-from bayesgmm.comparison.words import fixed, number
+from bayesgmm.comparison.words import fixed, number, wrapped
 from bayesgmm.data.errors import InputError
 from bayesgmm.data.plain import plain
 from bayesgmm.data.randomness import generator
@@ -162,9 +162,8 @@ class Comparison:
         return write(self, Path(path))
 
     def __str__(self) -> str:
-        return "\n".join(
-            [*self.header(), "", *self.lines(), "", *self.weight_lines(), "", *self.sentences()]
-        )
+        words = wrapped(self.sentences())
+        return "\n".join([*self.header(), "", *self.lines(), "", *self.weight_lines(), "", *words])
 
     def __repr__(self) -> str:
         return str(self)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.parameters import SHARED, Parameter, parameters
-from bayesgmm.comparison.words import counted, fixed, number
+from bayesgmm.comparison.words import counted, fixed, number, wrapped
 from bayesgmm.data.plain import plain
 
 CERTAIN = 0.95
@@ -77,7 +77,7 @@ class Summary:
         return str(frame.to_latex(float_format="%.3g", na_rep="--", escape=True))
 
     def __str__(self) -> str:
-        return "\n".join([*headline(self.both), "", *self.table(), *self.remarks()])
+        return "\n".join([*headline(self.both), "", *self.table(), *wrapped(self.remarks())])
 
     def __repr__(self) -> str:
         return str(self)

@@ -95,12 +95,9 @@ def _prediction(comparison: "Comparison") -> list[str]:
         return []
     best, second = usable[:2]
     gap, se = difference(best.posterior.loo, second.posterior.loo, best.problem.row_weights)
-    strength = "a tie with" if tied(best, second) else "over"
-    if strength == "over" and gap < 3 * se:
-        strength = "weakly over"
     lines = [
-        f"LOO: {best.n_components}, {strength} {second.n_components} "
-        f"(difference {gap:.1f} +- {se:.1f} in elpd)."
+        f"LOO: {best.n_components}, {_strength(gap, se)} {second.n_components} "
+        f"(difference {gap:.1f} +- {se:.1f} in elpd{': a tie' if tied(best, second) else ''})."
     ]
     bad = [each for each in usable if each.posterior.loo.n_bad]
     lines += [
@@ -109,6 +106,12 @@ def _prediction(comparison: "Comparison") -> list[str]:
         for each in bad
     ]
     return lines
+
+
+def _strength(gap: float, se: float) -> str:
+    if gap < TIE or gap < se:
+        return "no better than"
+    return "weakly over" if gap < 3 * se else "over"
 
 
 def _undecided(comparison: "Comparison") -> list[str]:

@@ -1,6 +1,8 @@
 """How numbers are written: digits that mean something, and nothing that is not a number."""
 
 import math
+import textwrap
+from collections.abc import Iterable
 
 
 def number(value: float, spread: float, width: int = 0) -> str:
@@ -28,6 +30,17 @@ def _strip(text: str) -> str:
         if text.startswith(f"{sign}0."):
             return sign + text[len(sign) + 1 :]
     return text
+
+
+def wrapped(lines: Iterable[str], width: int = 80) -> list[str]:
+    """Lines no longer than the width, continued with an indent; commands stay whole."""
+    folded = []
+    for line in lines:
+        if line.startswith("  next: "):
+            folded.append(line)
+        else:
+            folded += textwrap.wrap(line, width, subsequent_indent="  ") or [""]
+    return folded
 
 
 def counted(n: int | float, noun: str) -> str:

@@ -1,0 +1,99 @@
+"""The comparison: one scale, honest about what is undecided."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import bayesgmm as bg
+from bayesgmm.bayes.diagnose import NOT_CONVERGED, Flag, Verdict
+from bayesgmm.comparison.compare import Comparison
+
+
+@pytest.fixture(scope="module")
+def comparison(make_comparison: Callable[[], Comparison]) -> Comparison:
+    return make_comparison()
+
+
+def test_one_component_is_always_there(comparison: Comparison) -> None:
+    assert [each.n_components for each in comparison.fits] == [1, 2, 3]
+
+
+def test_the_best_of_every_criterion_is_zero(comparison: Comparison) -> None:
+    frame = comparison.to_frame()
+    for name in ("d_aic", "d_bic", "d_icl"):
+        assert frame[name].min() == 0
+    assert frame["d_loo"][frame["usable"]].min() == 0
+
+
+def test_distances_are_differences_of_criteria(comparison: Comparison) -> None:
+    frame = comparison.to_frame()
+    bic = np.array([each.ml.bic for each in comparison.fits])
+    np.testing.assert_allclose(frame["d_bic"], bic - bic.min())
+    elpd = np.array([each.posterior.loo.elpd for each in comparison.fits])
+    np.testing.assert_allclose(np.diff(frame["d_loo"]), -2 * np.diff(elpd), atol=1e-8)
+
+
+def test_known_values_of_faithful(comparison: Comparison) -> None:
+    """BIC from converged maximum likelihood; elpd of k = 1 and 2 by PSIS-LOO."""
+    one, two, _ = comparison.fits
+    assert one.ml.bic == pytest.approx(2607.623, abs=1e-3)
+    assert two.ml.bic == pytest.approx(2322.192, abs=1e-3)
+    assert one.posterior.loo.elpd == pytest.approx(-1294.4, abs=0.5)
+    assert two.posterior.loo.elpd == pytest.approx(-1141.7, abs=0.7)
+    assert comparison.chosen_ is two
+
+
+def test_what_did_not_converge_is_never_ranked(comparison: Comparison) -> None:
+    flag = Flag(NOT_CONVERGED, "R-hat 1.9 > 1.01", "provisional", "run longer")
+    stuck = replace(comparison.fits[1].posterior, verdict=Verdict((flag,)))
+    fits = (comparison.fits[0], replace(comparison.fits[1], posterior=stuck), comparison.fits[2])
+    other = replace(comparison, fits=fits)
+    assert other.chosen_.n_components != 2
+    line = next(line for line in other.lines() if line.startswith(" 2 "))
+    assert "NOT CONVERGED" in line
+    assert "(" in line.split("|")[1]
+    assert "*" not in line.split("|")[1]
+    assert any("Undecided: k = 2" in sentence for sentence in other.sentences())
+
+
+def test_weights_of_each_k_sum_to_one(comparison: Comparison) -> None:
+    for each in comparison.to_dict()["weights"]:
+        assert sum(each["ml"]) == pytest.approx(1)
+        assert sum(each["mean"]) == pytest.approx(1)
+        assert each["ml"] == sorted(each["ml"], reverse=True)
+
+
+def test_text_fits_80_columns(comparison: Comparison) -> None:
+    for line in [*comparison.header(), *comparison.lines(), *comparison.weight_lines()]:
+        assert len(line) <= 80
+
+
+def test_text_html_and_frame_hold_the_same_numbers(comparison: Comparison) -> None:
+    text, page = str(comparison), comparison._repr_html_()
+    for row in comparison.rows():
+        for value in (row.d_aic, row.d_bic, row.d_icl):
+            assert f"{value:.1f}" in text
+            assert f"{value:.1f}" in page
+
+
+def test_the_frugal_family_is_pointed_at(comparison: Comparison) -> None:
+    said = "\n".join(comparison.sentences())
+    assert "prefers EEE,3 (2314.3) to VVV,2 (2322.2)" in said
+    assert "--model gaussian_tied" in said
+
+
+def test_asking_for_another_k_is_refused(comparison: Comparison) -> None:
+    with pytest.raises(bg.InputError, match="was not compared; choose from 1, 2, 3"):
+        comparison.fit(7)
+
+
+def test_weights_that_are_not_counts_are_refused() -> None:
+    with pytest.raises(bg.InputError, match="counts"):
+        bg.compare([[0.0], [1.0], [2.0]], [1], sample_weight=[0.5, 1, 1])
+
+
+def test_plot_draws_every_criterion(comparison: Comparison) -> None:
+    labels = {text.get_text() for text in comparison.plot().axes[0].texts}
+    assert {"AIC", "BIC", "ICL", "LOO"} <= {label.strip() for label in labels}

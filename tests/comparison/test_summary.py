@@ -1,0 +1,56 @@
+"""The summary: maximum likelihood beside the posterior, in the user's units."""
+
+import numpy as np
+import pytest
+
+import bayesgmm as bg
+
+
+def test_posterior_columns_are_those_of_the_draws(faithful_fit: bg.BayesianMixture) -> None:
+    frame = faithful_fit.summary().to_frame()
+    draws = faithful_fit.posterior_["posterior"]["means"].sel(cluster=1, feature="waiting").values
+    row = frame.loc[(1, "mean waiting")]
+    assert row["mean"] == pytest.approx(draws.mean())
+    assert row["sd"] == pytest.approx(draws.std())
+    assert row["low"] == pytest.approx(np.quantile(draws, 0.025))
+    assert row["high"] == pytest.approx(np.quantile(draws, 0.975))
+    assert row["ml"] == faithful_fit.ml_.mixture.means[0, 1]
+
+
+def test_shift_is_in_standard_errors(faithful_fit: bg.BayesianMixture) -> None:
+    frame = faithful_fit.summary().to_frame()
+    np.testing.assert_allclose(frame["shift"], (frame["mean"] - frame["ml"]) / frame["se"])
+
+
+def test_units_of_the_user_carry_through() -> None:
+    """Minutes to seconds: every estimate of that column is 60 times as large."""
+    X = bg.load_dataset("faithful")
+    seconds = X.assign(waiting=60 * X["waiting"])
+    one, other = (
+        bg.BayesianMixture(2, num_draws=500, random_state=0).fit(data).summary().to_frame()
+        for data in (X, seconds)
+    )
+    for name in ("mean waiting", "sd waiting"):
+        for column in ("ml", "se"):
+            ratio = other.loc[(1, name), column] / one.loc[(1, name), column]
+            assert ratio == pytest.approx(60, rel=1e-5)
+        gap = other.loc[(1, name), "mean"] / 60 - one.loc[(1, name), "mean"]
+        assert abs(gap) < 0.3 * one.loc[(1, name), "sd"]
+
+
+def test_lines_fit_80_columns(faithful_fit: bg.BayesianMixture) -> None:
+    assert max(map(len, faithful_fit.summary().table())) <= 80
+
+
+def test_html_and_latex_hold_every_parameter(faithful_fit: bg.BayesianMixture) -> None:
+    summary = faithful_fit.summary()
+    for row in summary.rows:
+        assert row.label in summary._repr_html_()
+    assert summary.to_latex().count(r"\\") >= len(summary.rows)
+
+
+def test_tied_spreads_are_shown_once() -> None:
+    fit = bg.BayesianMixture(2, model="gaussian_tied", num_draws=500, random_state=0)
+    frame = fit.fit("faithful").summary().to_frame()
+    assert ("all", "sd waiting") in frame.index
+    assert (1, "sd waiting") not in frame.index

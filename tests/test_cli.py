@@ -1,0 +1,149 @@
+"""The command line through its real entry point, in a real process."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import bayesgmm as bg
+from bayesgmm import cli
+
+BAYESGMM = str(Path(sys.executable).with_name("bayesgmm"))
+
+
+def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    command = [BAYESGMM, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+@pytest.fixture(scope="module")
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, dict[str, object], Path]:
+    """One comparison: what it prints, its JSON, and its folder."""
+    folder = tmp_path_factory.mktemp("compare")
+    arguments = ("faithful", "-k", "2:3", "--draws", 500, "--json", "out.json")
+    done = run("compare", *arguments, "--report", "out.html", cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return done.stdout, json.loads((folder / "out.json").read_text()), folder
+
+
+def test_compare_fits_80_columns(comparison: tuple[str, dict[str, object], Path]) -> None:
+    lines = [line for line in comparison[0].splitlines() if not line.startswith("  next:")]
+    assert max(map(len, lines)) <= 80
+
+
+def test_compare_always_includes_one(comparison: tuple[str, dict[str, object], Path]) -> None:
+    assert [row["k"] for row in comparison[1]["comparison"]] == [1, 2, 3]  # type: ignore[attr-defined]
+
+
+def test_json_holds_the_numbers_that_are_shown(
+    comparison: tuple[str, dict[str, object], Path],
+) -> None:
+    shown, content, _ = comparison
+    for row in content["comparison"]:  # type: ignore[attr-defined]
+        line = next(line for line in shown.splitlines() if line.startswith(f" {row['k']} "))
+        for name in ("d_aic", "d_bic", "d_icl", "d_loo"):
+            assert f"{row[name]:.1f}" in line
+    for sentence in content["sentences"]:  # type: ignore[attr-defined]
+        assert " ".join(sentence.split()) in " ".join(shown.split())
+
+
+def test_report_is_written(comparison: tuple[str, dict[str, object], Path]) -> None:
+    assert "</html>" in (comparison[2] / "out.html").read_text()
+
+
+def test_same_seed_prints_the_same(tmp_path: Path) -> None:
+    first, second = (run("fit", "galaxies", "-k", 2, "--draws", 200, "--seed", 3) for _ in range(2))
+    assert first.returncode == 0
+    assert first.stdout == second.stdout
+
+
+def test_fit_saves_and_show_prints_it_again(tmp_path: Path) -> None:
+    fitted = run("fit", "faithful", "-k", 2, "--draws", 200, "--save", "fit.nc", cwd=tmp_path)
+    shown = run("show", "fit.nc", cwd=tmp_path)
+    assert fitted.returncode == shown.returncode == 0, shown.stderr
+    summary, _, _ = fitted.stdout.partition("\n\nwritten")
+    assert shown.stdout.startswith(summary)
+    assert "checksum" in shown.stdout
+    assert [path.name for path in tmp_path.iterdir()] == ["fit.nc"]
+
+
+def test_models_prints_the_file() -> None:
+    assert run("models", "gaussian_tied").stdout == bg.load_model("gaussian_tied").text
+    assert all(len(line) <= 80 for line in run("models").stdout.splitlines())
+
+
+def test_datasets_fit_80_columns() -> None:
+    done = run("datasets")
+    assert "faithful" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+def test_select_names_the_best() -> None:
+    done = run("select", "faithful", "-k", "1:3", "--starts", 12)
+    assert "Best by BIC: EEE with 3" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("fit nosuch.csv -k 2", "nosuch.csv"),
+        ("fit faithfull -k 2", "did you mean 'faithful'"),
+        ("fit faithful", "-k"),
+        ("fit faithful -k two", "-k"),
+        ("fit faithful -k 0", "n_components=0"),
+        ("fit faithful -k 273", "272"),
+        ("fit faithful -k 2 --model gausian", "did you mean 'gaussian'"),
+        ("fit faithful -k 2 --model nosuch.py", "nosuch.py"),
+        ("fit faithful -k 2 --save /nosuch/fit.nc", "/nosuch"),
+        ("compare faithful --report /nosuch/out.html", "/nosuch"),
+        ("compare faithful --json /", "folder"),
+        ("compare faithful -k 3:x", "-k '3:x'"),
+        ("compare faithful -k 3:1", "empty"),
+        ("compare faithful --criterion bix", "did you mean 'bic'"),
+        ("fit faithful -k 2 --prior colour=1", "colour"),
+        ("fit faithful -k 2 --prior weights", "weights=2"),
+        ("fit faithful -k 2 --columns eruption", "did you mean 'eruptions'"),
+        ("fit faithful -k 2 --inference nutz", "did you mean 'nuts'"),
+        ("fit faithful -k 2 --draws 5", "num_draws=5"),
+        ("fit faithful -k 2 --seed -1", "random_state=-1"),
+        ("select faithful --families fulll", "did you mean 'full'"),
+        ("show nosuch.nc", "nosuch.nc"),
+        ("models gausian", "did you mean 'gaussian'"),
+        ("conquer faithful", "conquer"),
+    ],
+)
+def test_bad_input_is_one_line_and_status_2(
+    arguments: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: object
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status = cli.main(arguments.split())
+    out, err = capsys.readouterr()  # type: ignore[attr-defined]
+    assert status == 2
+    assert out == ""
+    assert err.count("\n") == 1
+    assert told in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_bad_input_has_no_traceback_in_a_process() -> None:
+    done = run("fit", "faithful", "-k", 0)
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+
+
+def test_help_teaches() -> None:
+    assert "examples:" in run("--help").stdout
+    for command in ("fit", "compare", "select", "show", "models", "datasets"):
+        assert run(command, "--help").returncode == 0
+
+
+@pytest.mark.parametrize("content", ["", "a,b\n", "a,b\n1,2\n3\n", "a\nx\ny\n", "a\n1\nnan\n"])
+def test_bad_files_are_refused(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text(content)
+    assert cli.main(["fit", str(path), "-k", "1"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1

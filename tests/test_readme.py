@@ -1,0 +1,75 @@
+"""Every command and every line of Python in the README works as it stands."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+COMMANDS = [
+    line.split("  #")[0].strip()
+    for block in blocks("sh")
+    for line in block.splitlines()
+    if line.startswith("bayesgmm")
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a table of one's own."""
+    folder = tmp_path_factory.mktemp("readme")
+    rng = np.random.default_rng(0)
+    tall = rng.normal([180, 80], [6, 8], (60, 2))
+    short = rng.normal([160, 55], [6, 6], (60, 2))
+    table = pd.DataFrame(np.vstack([tall, short]), columns=["height", "weight"])
+    table.assign(name="somebody").to_csv(folder / "my.csv", index=False)
+    return folder
+
+
+def test_python_runs(folder: Path) -> None:
+    program = "\n".join(blocks("python"))
+    (folder / "readme.py").write_text(program, encoding="utf-8")
+    done = run([sys.executable, "-W", "error", "readme.py"], folder)
+    assert done.returncode == 0, done.stderr
+    assert "StudentT" not in done.stderr
+    assert (folder / "faithful.html").stat().st_size > 10_000
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_command_runs(command: str, folder: Path) -> None:
+    program, *arguments = shlex.split(command)
+    executable = Path(sys.executable).with_name(program)
+    done = run([str(executable), *arguments], folder)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+def test_make_targets_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"^make (\w+)", "\n".join(blocks("sh")), re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE)
+
+
+def test_figure_exists() -> None:
+    for path in re.findall(r"!\[.*?\]\((.*?)\)", README):
+        assert (ROOT / path).is_file()
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"MPLBACKEND": "agg"}
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+    )
