@@ -42,7 +42,7 @@ def test_json_holds_the_numbers_that_are_shown(
 ) -> None:
     shown, content, _ = comparison
     for row in content["comparison"]:  # type: ignore[attr-defined]
-        line = next(line for line in shown.splitlines() if line.startswith(f" {row['k']} "))
+        line = next(line for line in shown.splitlines() if line.startswith(f"{row['k']} "))
         for name in ("d_aic", "d_bic", "d_icl", "d_loo"):
             assert f"{row[name]:.1f}" in line
     for sentence in content["sentences"]:  # type: ignore[attr-defined]

@@ -44,9 +44,9 @@ def cross(
     log_joint: LogJoint,
     draws: Any,
     context: Any,
-    X: Float[np.ndarray, "n d"],
-    row_weights: Float[np.ndarray, " n"],
-    log_pivot: Float[np.ndarray, "n k"],
+    X: Float[Array, "n d"],
+    row_weights: Float[Array, " n"],
+    log_pivot: Float[Array, "n k"],
     key: Array,
 ) -> DrawRows:
     """Cross s draws (a pytree with leading axis s) with n rows.
@@ -122,7 +122,7 @@ def predict(
     draws: Any,
     context: Any,
     order: np.ndarray,
-    X: Float[np.ndarray, "n d"],
+    X: Float[Array, "n d"],
 ) -> Prediction:
     """Posterior mean membership and posterior predictive density of rows X.
 

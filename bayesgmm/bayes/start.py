@@ -21,6 +21,7 @@ from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.mixture import LOG_2PI, Mixture, responsibilities
 from bayesgmm.gaussian.precision import float64
 from bayesgmm.ml.derivatives import hessian
+from bayesgmm.ml.threads import single_threaded_blas
 
 MIN_MASS = 0.05
 EM_OPTIMA = 4
@@ -57,6 +58,7 @@ class Mode(NamedTuple):
 
 
 @float64
+@single_threaded_blas
 def modes(target: Target, data: Data, optima: Sequence[Mixture], key: Array) -> list[Mode]:
     """The posterior's distinct modes, largest Laplace mass first, with their shares.
 

@@ -17,7 +17,7 @@ from bayesgmm.comparison import both as pair
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.summary import Summary, model_label
 from bayesgmm.comparison.verdicts import sentences
-from bayesgmm.comparison.words import fixed, number, wrapped
+from bayesgmm.comparison.words import columns, fixed, number, wrapped
 from bayesgmm.data.errors import InputError
 from bayesgmm.data.plain import plain
 from bayesgmm.data.randomness import generator
@@ -192,39 +192,35 @@ class Comparison:
         ]
 
     def lines(self) -> list[str]:
-        """The table as lines of text."""
-        rows = self.rows()
+        """The table as lines of text, each column as wide as its widest entry."""
         nuts = self.fits[0].posterior.inference == "nuts"
-        bayes_title = "Bayes (NUTS)" if nuts else "Bayes (variational)"
+        left = ["k", "df", "hits", "dAIC ", "dBIC ", "dICL "]
+        right = ["p_loo ", "dLOO ", "+- se", *(["R-hat", "ESS"] if nuts else ["k-hat"])]
+        ml = columns([left, *(_ml_cells(row) for row in self.rows())])
+        bayes = columns([right, *(self._bayes_cells(row) for row in self.rows())])
+        verdicts = ["verdict", *(_shouted(row) for row in self.rows())]
         ml_title = "maximum likelihood" if self.fits[0].same_likelihood else "Gaussian EM"
-        hits = max(len(f"{row.hits}/{row.n_starts}") for row in rows)
-        widths = {name: _width(name, rows) for name in ("d_aic", "d_bic", "d_icl")}
-        left = f"{'':2} {'':>3} {ml_title:>{max(hits + 14, len(ml_title))}}"
-        head = f"{'k':>2} {'df':>3} {'hits':>{hits}} " + " ".join(
-            f"{label:>{widths[name]}} "
-            for name, label in (("d_aic", "dAIC"), ("d_bic", "dBIC"), ("d_icl", "dICL"))
-        )
-        right = f"| {'p_loo':>6} {'dLOO':>8} {'+- se':>6} "
-        right += f"{'R-hat':>5} {'ESS':>5}  verdict" if nuts else "k-hat  verdict"
-        body = [
-            f"{row.k:2} {row.df:3} {f'{row.hits}/{row.n_starts}':>{hits}} "
-            + " ".join(_starred(getattr(row, name), width) for name, width in widths.items())
-            + self._bayes_cells(row)
-            for row in rows
+        width = max(map(len, ml))
+        return [
+            f"{ml_title:>{width - 1}} | Bayes ({'NUTS' if nuts else 'variational'})",
+            *(f"{m}| {b}  {v}" for m, b, v in zip(ml, bayes, verdicts, strict=True)),
         ]
-        return [f"{left:{len(head)}}| {bayes_title}", head + right, *body]
 
-    def _bayes_cells(self, row: Row) -> str:
+    def _bayes_cells(self, row: Row) -> list[str]:
         open_, close = ("", " ") if row.usable else ("(", ")")
         best = "*" if row.usable and row.d_loo == 0 else ""
-        p_loo = f"{open_}{fixed(row.p_loo, 1)}{close}"
-        d_loo = f"{open_}{fixed(row.d_loo, 1)}{best or close}"
-        verdict = row.verdict if row.usable else row.verdict.upper()
-        cells = f"| {p_loo:>6} {d_loo:>8} {fixed(row.d_loo_se, 1):>6} "
         found = self.fit(row.k).posterior.diagnostics
-        if np.isfinite(found.pareto_k):
-            return f"{cells}{fixed(found.pareto_k, 2):>5}  {verdict}"
-        return f"{cells}{_r_hat(row.r_hat):>5} {fixed(row.ess, 0):>5}  {verdict}"
+        last = (
+            [fixed(found.pareto_k, 2)]
+            if np.isfinite(found.pareto_k)
+            else [fixed(row.r_hat, 2), fixed(row.ess, 0)]
+        )
+        return [
+            f"{open_}{fixed(row.p_loo, 1)}{close}",
+            f"{open_}{fixed(row.d_loo, 1)}{best or close}",
+            fixed(row.d_loo_se, 1),
+            *last,
+        ]
 
     def weight_lines(self) -> list[str]:
         """Weights, largest first, by maximum likelihood beside the posterior, for every k."""
@@ -260,13 +256,13 @@ class Comparison:
         cells = [
             str(row.df),
             f"{row.hits}/{row.n_starts}",
-            *(_starred(value, 0).strip() for value in (row.d_aic, row.d_bic, row.d_icl)),
+            *(_starred(value).strip() for value in (row.d_aic, row.d_bic, row.d_icl)),
             around.format(fixed(row.p_loo, 1)),
             around.format(fixed(row.d_loo, 1)) + best,
             fixed(row.d_loo_se, 1),
         ]
         if nuts:
-            cells += [_r_hat(row.r_hat), fixed(row.ess, 0)]
+            cells += [fixed(row.r_hat, 2), fixed(row.ess, 0)]
         else:
             cells += [fixed(self.fit(row.k).posterior.diagnostics.pareto_k, 2)]
         data = "".join(f"<td>{cell}</td>" for cell in cells)
@@ -430,16 +426,18 @@ def _weights(each: Both) -> dict[str, Any]:
     }
 
 
-def _width(name: str, rows: Sequence[Row]) -> int:
-    return max(4, *(len(fixed(getattr(row, name), 1)) for row in rows))
+def _ml_cells(row: Row) -> list[str]:
+    distances = (row.d_aic, row.d_bic, row.d_icl)
+    hits = f"{row.hits}/{row.n_starts}"
+    return [str(row.k), str(row.df), hits, *(_starred(distance) for distance in distances)]
 
 
-def _starred(distance: float, width: int) -> str:
-    return f"{fixed(distance, 1):>{width}}{'*' if distance == 0 else ' '}"
+def _shouted(row: Row) -> str:
+    return row.verdict if row.usable else row.verdict.upper()
 
 
-def _r_hat(value: float) -> str:
-    return fixed(value, 3 if 1.005 < value < 1.1 else 2)
+def _starred(distance: float) -> str:
+    return f"{fixed(distance, 1)}{'*' if distance == 0 else ' '}"
 
 
 def _wrapped(left: str, right: str, width: int = 80) -> list[str]:

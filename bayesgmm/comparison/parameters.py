@@ -66,30 +66,31 @@ def _of_gaussian(both: Both, draws: Mixture) -> Iterator[Parameter]:
     tied = both.ml.family.name == "EEE" and both.same_likelihood
     correlated = both.ml.family.name in ("VVV", "EEE") or not both.same_likelihood
     sds, ml_sds = _sds(draws.scale_tril), _sds(both.ml.mixture.scale_tril)
-    corr, ml_corr = _correlations(draws.scale_tril), _correlations(both.ml.mixture.scale_tril)
+    corrs, ml_corrs = _correlations(draws.scale_tril), _correlations(both.ml.mixture.scale_tril)
 
-    def spread(j: int, component: int) -> Iterator[Parameter]:
-        for a in range(d):
-            yield _row(component, "sd", columns[a], ml_sds[j, a], errors.sds[j, a], sds[:, :, j, a])
-        for a, b in combinations(range(d), 2):
-            if correlated:
-                pair = f"{columns[a]}, {columns[b]}"
-                values = corr[:, :, j, a, b]
-                yield _row(
-                    component, "corr", pair, ml_corr[j, a, b], errors.correlations[j, a, b], values
-                )
+    def sd(j: int, a: int, component: int) -> Parameter:
+        ml, se = ml_sds[j, a], errors.sds[j, a]
+        return _row(component, "sd", columns[a], ml, se, sds[:, :, j, a])
+
+    def corr(j: int, component: int) -> Iterator[Parameter]:
+        for a, b in combinations(range(d if correlated else 0), 2):
+            ml, se = ml_corrs[j, a, b], errors.correlations[j, a, b]
+            pair = f"{columns[a]}, {columns[b]}"
+            yield _row(component, "corr", pair, ml, se, corrs[:, :, j, a, b])
 
     for j in range(k):
         weights = draws.weights[:, :, j]
         yield _row(j + 1, "weight", "", both.ml.mixture.weights[j], errors.weights[j], weights)
         for a in range(d):
-            values = draws.means[:, :, j, a]
             ml, se = both.ml.mixture.means[j, a], errors.means[j, a]
-            yield _row(j + 1, "mean", columns[a], ml, se, values)
+            yield _row(j + 1, "mean", columns[a], ml, se, draws.means[:, :, j, a])
+            if not tied:
+                yield sd(j, a, j + 1)
         if not tied:
-            yield from spread(j, j + 1)
+            yield from corr(j, j + 1)
     if tied:
-        yield from spread(0, SHARED)
+        yield from (sd(0, a, SHARED) for a in range(d))
+        yield from corr(0, SHARED)
 
 
 def _of_program(both: Both) -> Iterator[Parameter]:

@@ -9,10 +9,11 @@ import pandas as pd
 
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.parameters import SHARED, Parameter, parameters
-from bayesgmm.comparison.words import counted, fixed, number, wrapped
+from bayesgmm.comparison.words import counted, fixed, number, shortened, wrapped
 from bayesgmm.data.plain import plain
 
 CERTAIN = 0.95
+LABEL = 18
 
 
 @dataclass(frozen=True)
@@ -89,7 +90,7 @@ class Summary:
 
     def table(self) -> list[str]:
         """The table as lines of text."""
-        width = max(12, *(len(row.label) + 2 for row in self.rows))
+        width = min(LABEL, max(12, *(len(_indented(row)) for row in self.rows)))
         ml = "ML" if self.both.same_likelihood else "EM*"
         lines = [
             f"{'':{width}} {ml:>7} {'SE':>6} | {'mean':>7} {'sd':>6} {'95% interval':>15}"
@@ -199,12 +200,19 @@ def family_label(name: str, d: int) -> str:
     return name if d > 1 else ("E" if name.startswith("E") else "V")
 
 
+def _indented(row: Parameter) -> str:
+    """A column's mean under the column's name, its standard deviation indented below."""
+    if row.name == "mean" and row.column:
+        return f" {row.column}"
+    return "  sd" if row.name == "sd" and row.component != SHARED else f" {row.label}"
+
+
 def _line(row: Parameter, width: int) -> str:
     spread = row.sd if np.isfinite(row.sd) and row.sd > 0 else row.se
     interval = f"{number(row.low, spread):>7} {number(row.high, spread):>7}"
     return (
-        f" {row.label:{width - 1}} {number(row.ml, spread):>7} {number(row.se, row.se):>6} | "
-        f"{number(row.mean, spread):>7} {number(row.sd, row.sd):>6} {interval}"
+        f"{shortened(_indented(row), width):{width}} {number(row.ml, spread):>7} "
+        f"{number(row.se, row.se):>6} | {number(row.mean, spread):>7} {number(row.sd, row.sd):>6} {interval}"
         f" {_signed(row.shift):>6} {fixed(row.ess, 0):>6}"
     )
 

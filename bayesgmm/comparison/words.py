@@ -2,7 +2,7 @@
 
 import math
 import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 
 def number(value: float, spread: float, width: int = 0) -> str:
@@ -30,6 +30,19 @@ def _strip(text: str) -> str:
         if text.startswith(f"{sign}0."):
             return sign + text[len(sign) + 1 :]
     return text
+
+
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as lines, every column right-aligned and as wide as its widest cell."""
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    return [
+        " ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
+    ]
+
+
+def shortened(text: str, width: int) -> str:
+    """The text, cut with an ellipsis where it is longer than the width."""
+    return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
 def wrapped(lines: Iterable[str], width: int = 80) -> list[str]:

@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Bool, Float, Int
 
-from bayesgmm.gaussian.arrays import Array
+from bayesgmm.gaussian.arrays import Array, Number
 from bayesgmm.gaussian.families import Family
 from bayesgmm.gaussian.mixture import Mixture
 from bayesgmm.gaussian.precision import float64
@@ -89,7 +89,7 @@ def init(mixture: Mixture) -> EMState:
     )
 
 
-def step(state: EMState, data: Data, family: Family, tol: Float[Array, ""]) -> EMState:
+def step(state: EMState, data: Data, family: Family, tol: Number) -> EMState:
     """One SQUAREM cycle of one start (vmapped over starts by `run`)."""
     first = state.mixture
 
@@ -119,7 +119,7 @@ def step(state: EMState, data: Data, family: Family, tol: Float[Array, ""]) -> E
     )
 
 
-def terminate(state: EMState, max_iter: Int[Array, ""]) -> Bool[Array, " s"]:
+def terminate(state: EMState, max_iter: Number) -> Bool[Array, " s"]:
     """Whether each start is done: converged, collapsed, or out of EM maps."""
     return state.converged | state.collapsed | (state.n_maps >= max_iter)
 
@@ -190,7 +190,7 @@ def _history(calls: list[tuple[np.ndarray, np.ndarray]], s: int) -> np.ndarray:
 
 @partial(jax.jit, static_argnames="family")
 def _cycles(
-    state: EMState, data: Data, family: Family, tol: Array, max_iter: Array
+    state: EMState, data: Data, family: Family, tol: Number, max_iter: Number
 ) -> tuple[EMState, Array]:
     s = state.converged.shape[0]
     empty = jnp.full((CYCLES_PER_CALL, s), jnp.nan)

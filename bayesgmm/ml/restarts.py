@@ -21,6 +21,7 @@ from bayesgmm.gaussian.families import Family, family
 from bayesgmm.gaussian.mixture import Mixture, permute, responsibilities
 from bayesgmm.gaussian.sweep import Frame, frame_of
 from bayesgmm.ml import criteria, em, seeding
+from bayesgmm.ml.threads import single_threaded_blas
 
 MIN_EIGENVALUE = 1e-3
 SAME_OPTIMUM = 1e-4
@@ -78,7 +79,7 @@ class MaximumLikelihood:
     n_iter: int
     converged: bool
     history: Float[np.ndarray, " steps"]
-    histories: tuple[Float[np.ndarray, " steps"], ...] = field(repr=False)
+    histories: tuple[Float[np.ndarray, " _"], ...] = field(repr=False)
     optima: tuple[Optimum, ...] = field(repr=False)
     n_starts: int
     aic: float
@@ -162,6 +163,7 @@ def fit(
     return result
 
 
+@single_threaded_blas
 def fit_range(
     table: Table,
     ks: Sequence[int],

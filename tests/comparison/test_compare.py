@@ -51,7 +51,7 @@ def test_what_did_not_converge_is_never_ranked(comparison: Comparison) -> None:
     fits = (comparison.fits[0], replace(comparison.fits[1], posterior=stuck), comparison.fits[2])
     other = replace(comparison, fits=fits)
     assert other.chosen_.n_components != 2
-    line = next(line for line in other.lines() if line.startswith(" 2 "))
+    line = next(line for line in other.lines() if line.startswith("2 "))
     assert "NOT CONVERGED" in line
     assert "(" in line.split("|")[1]
     assert "*" not in line.split("|")[1]

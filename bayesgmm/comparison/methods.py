@@ -1,0 +1,214 @@
+"""What was done, in the words of a paper."""
+
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from bayesgmm.bayes import nuts, start
+from bayesgmm.bayes import posterior as bayes
+from bayesgmm.bayes.diagnose import Thresholds
+from bayesgmm.comparison.both import Both
+from bayesgmm.comparison.summary import family_label
+from bayesgmm.comparison.verdicts import TIE, TIE_SE
+from bayesgmm.comparison.words import counted, listed
+from bayesgmm.ml import restarts
+
+if TYPE_CHECKING:
+    from bayesgmm.comparison.compare import Comparison
+
+_WEIGHTS = "the weights symmetric Dirichlet with concentration {weights}"
+_MEANS = (
+    "the means independent normal with mean {location} and standard deviation {spread} "
+    "(Richardson and Green 1997)"
+)
+_SCALES = (
+    "the standard deviations sigma of the components log-normal, log sigma ~ Normal(log tau, {sd_spread}), "
+    "with log tau ~ Normal(log(s k^(-1/d)), 1) for {what} and s being {sd}"
+)
+_CORRELATIONS = (
+    "the correlation matrices LKJ with shape {correlation} (Lewandowski, Kurowicka and Joe 2009)"
+)
+# For d columns; what a keyword of the program is called where it is computed from the data.
+PRIORS: dict[str, tuple[str, ...]] = {
+    "gaussian": (_WEIGHTS, _MEANS, _SCALES, _CORRELATIONS),
+    "gaussian_tied": (
+        _WEIGHTS,
+        _MEANS,
+        "the shared standard deviations sigma log-normal, log sigma ~ Normal(log(s k^(-1/d)), "
+        "{sd_spread}), s being {sd}",
+        _CORRELATIONS,
+    ),
+    "gaussian_diag": (_WEIGHTS, _MEANS, _SCALES),
+    "gaussian_spherical": (_WEIGHTS, _MEANS, _SCALES),
+    "conjugate": (
+        _WEIGHTS,
+        "the means, given the variances, normal with mean {location} and precision {kappa} times "
+        "that of the component",
+        "the variances inverse gamma with shape {shape} and rate {rate} (Fraley and Raftery 2007)",
+    ),
+}
+_COMPUTED = {
+    "location": "the mid-range of its column",
+    "spread": "the column's range",
+    "sd": "the column's standard deviation",
+    "rate": "(s/k)², s being the column's standard deviation",
+}
+
+
+def methods(comparison: "Comparison") -> list[str]:
+    """Paragraphs for the methods section of a paper, made from what was done."""
+    return [
+        _maximum_likelihood(comparison),
+        _priors(comparison),
+        _nuts(comparison) if _sampled(comparison) else _variational(comparison),
+        _choice(comparison),
+        _software(comparison),
+    ]
+
+
+def spans(ks: Sequence[int]) -> str:
+    """ "1 to 6" where the numbers are consecutive, "1, 2 and 5" where they are not."""
+    if len(ks) > 2 and list(ks) == list(range(ks[0], ks[-1] + 1)):
+        return f"{ks[0]} to {ks[-1]}"
+    return listed([str(k) for k in ks])
+
+
+def _sampled(comparison: "Comparison") -> bool:
+    return comparison.fits[0].posterior.inference == "nuts"
+
+
+def _maximum_likelihood(comparison: "Comparison") -> str:
+    first, table = comparison.fits[0], comparison.table
+    family, d = first.ml.family, len(table.columns)
+    ks = spans([each.n_components for each in comparison.fits])
+    starts = max(each.ml.n_starts for each in comparison.fits)
+    rows = f"the {counted(table.n_rows, 'row')} and {counted(d, 'column')} of {table.name}"
+    if table.row_weights is not None:
+        rows += f", weighted by their counts (in total {table.total_weight:,.0f}),"
+    refused = sum(not o.admissible for each in comparison.fits for o in each.ml.optima)
+    return (
+        f"Gaussian mixtures of k = {ks} components with {family.meaning} "
+        f"({family_label(family.name, d)}; Celeux and Govaert 1995) were fitted to {rows} by "
+        "maximum likelihood. The EM algorithm (Dempster, Laird and Rubin 1977), accelerated by "
+        f"SQUAREM (Varadhan and Roland 2008), was run from {counted(starts, 'start')} for each "
+        "k > 1: k-means++ centres (Arthur and Vassilvitskii 2007), k-means, random rows and random "
+        "partitions in turn. It stopped when the Aitken estimate of the log-likelihood still to be "
+        f"gained fell below {restarts.Settings().tol:.0e} per row. As the likelihood of a Gaussian "
+        "mixture is unbounded, only admissible optima were considered: every component holds the "
+        "rows that its covariance matrix needs, and no eigenvalue of inv(W) Sigma is below "
+        f"{restarts.MIN_EIGENVALUE:g}, Sigma being the component's covariance matrix and W the pooled "
+        f"one; {refused or 'no'} distinct optima were refused on these grounds. Standard errors "
+        "are from the observed information by the delta method (McLachlan and Peel 2000)."
+        + ("" if first.same_likelihood else _OTHER_LIKELIHOOD)
+    )
+
+
+_OTHER_LIKELIHOOD = (
+    " This is another likelihood than that of the Bayesian model below, for which it serves as a "
+    "start and a yardstick."
+)
+
+
+def _priors(comparison: "Comparison") -> str:
+    first = comparison.fits[0]
+    opening = (
+        f"The Bayesian model is the program {first.model} (sha256 {first.model_sha256[:12]}), "
+        "written in NumPyro (Phan, Pradhan and Jankowiak 2019). "
+    )
+    phrases = PRIORS.get(first.model) if first.same_likelihood else None
+    given: Mapping[str, Any] = comparison.provenance.get("options", {}).get("priors") or {}
+    if phrases is None or first.target is None:
+        changed = listed([f"{name} = {value}" for name, value in given.items()])
+        return opening + "Its priors are those of its file" + (f", with {changed}." * bool(changed))
+    values = _keywords(first) | {name: f"{value}" for name, value in given.items()}
+    spherical = first.model == "gaussian_spherical"
+    values["what"] = "all columns together" if spherical else "each column"
+    if spherical and "sd" not in given:
+        values["sd"] = "the root mean square of the columns' standard deviations"
+    used = phrases if len(comparison.table.columns) > 1 else phrases[:3]
+    return opening + f"A priori {', '.join(phrase.format(**values) for phrase in used)}."
+
+
+def _keywords(both: Both) -> dict[str, str]:
+    """Defaults of the program's keywords; those that come from the data in words."""
+    assert both.target is not None
+    parameters = inspect.signature(both.target.program.model).parameters
+    return {
+        name: _COMPUTED.get(name, "") if parameter.default is None else f"{parameter.default:g}"
+        for name, parameter in parameters.items()
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
+    }
+
+
+def _nuts(comparison: "Comparison") -> str:
+    options = comparison.provenance.get("options", {})
+    limits, kernel = Thresholds(), nuts.Settings()
+    chains, _ = comparison.fits[0].posterior.margin.shape
+    lengths = sorted({each.posterior.margin.shape[1] for each in comparison.fits})
+    drawn = " to ".join(dict.fromkeys(f"{n:,}" for n in (lengths[0], lengths[-1])))
+    return (
+        "For each k the posterior's modes were sought from EM's optima and from random starts, and "
+        "weighed by their Laplace mass. In the modes that hold at least "
+        f"{100 * start.MIN_MASS:g} % of it, {chains} chains of the No-U-Turn Sampler (Hoffman and "
+        "Gelman 2014) were started, jittered, in coordinates whitened by the curvature there. "
+        f"After stages of {options.get('num_warmup') or kernel.num_warmup} warm-up iterations each "
+        f"chain made {drawn} draws, until bulk and tail effective sample sizes of all "
+        f"label-invariant quantities reached {limits.ess:g} and their R-hat {limits.r_hat:g} "
+        f"(Vehtari et al. 2021), or the budget was spent. E-BFMI (Betancourt 2016) and divergent "
+        f"transitions were checked. {_undecided(comparison)}{_relabelled()}"
+    )
+
+
+def _variational(comparison: "Comparison") -> str:
+    guide = bayes.Settings().guide.replace("_", "-")
+    return (
+        "For each k the posterior's modes were sought from EM's optima and from random starts. At "
+        f"the mode of the largest Laplace mass a {guide} normal approximation of the unconstrained "
+        "parameters was started at the Laplace approximation and fitted by stochastic gradients of "
+        "the evidence lower bound (Kucukelbir et al. 2017). It was checked by the Pareto k-hat of "
+        f"its importance ratios (Yao et al. 2018), which should not exceed {Thresholds().pareto_k}."
+        f" {_undecided(comparison)}{_relabelled()}"
+    )
+
+
+def _undecided(comparison: "Comparison") -> str:
+    ks = [each.n_components for each in comparison.fits if not each.posterior.verdict.usable]
+    return f"k = {spans(ks)} did not pass and is left undecided. " if ks else "All k passed. "
+
+
+def _relabelled() -> str:
+    return (
+        "The components of each draw were matched to those of the EM fit by the permutation of "
+        "least Kullback-Leibler divergence between their memberships (Stephens 2000); no draw was "
+        "dropped. Posterior intervals are equal-tailed."
+    )
+
+
+def _choice(comparison: "Comparison") -> str:
+    corrected = "" if _sampled(comparison) else ", corrected for the approximation"
+    by = "" if _sampled(comparison) else " (Magnusson et al. 2019)"
+    types = list(dict.fromkeys(cell.covariance_type for cell in comparison.families.cells))
+    counts = (
+        " Of a row that stands for several, one unit was left out."
+        if comparison.table.row_weights is not None
+        else ""
+    )
+    return (
+        "Numbers of components were compared by AIC (Akaike 1974), BIC (Schwarz 1978), ICL with "
+        "maximum a posteriori memberships (Biernacki, Celeux and Govaert 2000) and the expected "
+        "log predictive density (elpd) of rows left out, by Pareto-smoothed importance sampling "
+        f"(PSIS-LOO; Vehtari, Gelman and Gabry 2017){corrected}{by}.{counts} Differences in elpd "
+        f"below {TIE:g} or below {TIE_SE:g} standard errors were taken as ties. The chosen k has "
+        f"the lowest {comparison.criterion.upper()} among the fits that passed. By maximum "
+        f"likelihood the same k were compared over the covariance structures {listed(types)} too."
+    )
+
+
+def _software(comparison: "Comparison") -> str:
+    versions = comparison.provenance["versions"]
+    told = {"NumPyro": "numpyro", "JAX": "jax", "NumPy": "numpy", "SciPy": "scipy"}
+    others = listed([f"{label} {versions[name]}" for label, name in told.items()])
+    return (
+        f"Computations used bayesgmm {versions['bayesgmm']} in double precision, with {others}, "
+        f"and ArviZ {versions['arviz']} (Kumar et al. 2019) for diagnostics and PSIS-LOO."
+    )

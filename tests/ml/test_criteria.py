@@ -1,0 +1,48 @@
+"""AIC, BIC and ICL: smaller is better, and counts stand for repeated rows."""
+
+import numpy as np
+import pytest
+from sklearn.mixture import GaussianMixture
+
+from bayesgmm.ml.criteria import aic, bic, icl
+
+
+@pytest.fixture(scope="module")
+def reference(table):
+    """A mixture of scikit-learn's, whose criteria are independent of ours."""
+    return GaussianMixture(2, random_state=0, tol=1e-2).fit(table.X)
+
+
+@pytest.fixture(scope="module")
+def log_likelihood(reference, table):
+    return float(reference.score_samples(table.X).sum())
+
+
+def test_aic_and_bic_are_scikit_learns(reference, log_likelihood, table):
+    df = 2 * 2 + 2 * 3 + 1
+    assert aic(log_likelihood, df) == pytest.approx(reference.aic(table.X), rel=1e-13)
+    assert bic(log_likelihood, df, len(table.X)) == pytest.approx(reference.bic(table.X), rel=1e-13)
+
+
+def test_icl_is_the_bic_of_the_classified_rows(reference, log_likelihood, table):
+    """With hard labels z the classified log-likelihood is sum_i log(w_z N(x_i | z))."""
+    resp = reference.predict_proba(table.X)
+    labels, n = resp.argmax(1), len(table.X)
+    joint = reference.score_samples(table.X) + np.log(resp[np.arange(n), labels])
+    expected = -2 * joint.sum() + 11 * np.log(n)
+    assert icl(log_likelihood, 11, resp, np.ones(n)) == pytest.approx(expected, rel=1e-13)
+
+
+def test_icl_is_bic_where_memberships_are_certain_and_above_it_elsewhere(reference, table):
+    n = len(table.X)
+    certain = np.eye(2)[np.arange(n) % 2]
+    assert icl(-100.0, 11, certain, np.ones(n)) == bic(-100.0, 11, n)
+    assert icl(-100.0, 11, reference.predict_proba(table.X), np.ones(n)) > bic(-100.0, 11, n)
+
+
+def test_counts_stand_for_repeated_rows(reference, table):
+    counts = np.random.default_rng(0).integers(0, 4, size=len(table.X)).astype(float)
+    resp = reference.predict_proba(table.X)
+    repeated = np.repeat(resp, counts.astype(int), axis=0)
+    weighted = icl(-100.0, 11, resp, counts)
+    assert weighted == pytest.approx(icl(-100.0, 11, repeated, np.ones(len(repeated))), rel=1e-13)
