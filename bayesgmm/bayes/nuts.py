@@ -176,9 +176,9 @@ def compile_ahead(
 
     def lower() -> Any:
         place = Place(jnp.zeros(p), jnp.eye(p))
-        begin = partial(_begin_state, settings)
-        point = (jax.random.key(0), jnp.zeros(p), jnp.zeros(()), jnp.zeros(p))
-        return _chunk.lower(target, settings, jax.eval_shape(begin, *point), place, data)
+        point = (jax.random.key(0), np.zeros(p), np.float64(0), np.zeros(p))
+        state = _begin_state.eval_shape(settings, *point)
+        return _chunk.lower(target, settings, state, place, data)
 
     program = compile_once(key, lower)
 

@@ -248,7 +248,7 @@ def families(comparison: "Comparison") -> Grid:
 
 
 def _distance(value: float) -> str:
-    return fixed(value, 1) + "*" * (value == 0)
+    return fixed(value, 1) + ("*" if value == 0 else "")
 
 
 def families_notes(comparison: "Comparison") -> list[str]:

@@ -22,8 +22,8 @@ _MEANS = (
     "(Richardson and Green 1997)"
 )
 _SCALES = (
-    "the standard deviations sigma of the components log-normal, log sigma ~ Normal(log tau, {sd_spread}), "
-    "with log tau ~ Normal(log(s k^(-1/d)), 1) for {what} and s being {sd}"
+    "the standard deviations sigma of the components log-normal, log sigma ~ Normal(log tau, "
+    "{sd_spread}), with log tau ~ Normal(log(s k^(-1/d)), 1) for {what} and s being {sd}"
 )
 _CORRELATIONS = (
     "the correlation matrices LKJ with shape {correlation} (Lewandowski, Kurowicka and Joe 2009)"
@@ -96,8 +96,8 @@ def _maximum_likelihood(comparison: "Comparison") -> str:
         f"gained fell below {restarts.Settings().tol:.0e} per row. As the likelihood of a Gaussian "
         "mixture is unbounded, only admissible optima were considered: every component holds the "
         "rows that its covariance matrix needs, and no eigenvalue of inv(W) Sigma is below "
-        f"{restarts.MIN_EIGENVALUE:g}, Sigma being the component's covariance matrix and W the pooled "
-        f"one; {refused or 'no'} distinct optima were refused on these grounds. Standard errors "
+        f"{restarts.MIN_EIGENVALUE:g}, Sigma being the component's covariance matrix and W the "
+        f"pooled one; {refused or 'no'} distinct optima were refused on these grounds. Standard errors "
         "are from the observed information by the delta method (McLachlan and Peel 2000)."
         + ("" if first.same_likelihood else _OTHER_LIKELIHOOD)
     )

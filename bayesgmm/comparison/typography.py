@@ -23,8 +23,8 @@ PROSE = (
 def prose(text: str) -> str:
     """A sentence or a cell as a printer would set it.
 
-    >>> prose("log sigma ~ Normal(-1, 2) +- 3")
-    'log σ ~ Normal(−1, 2) ± 3'
+    >>> prose("3.1 +- 0.2")
+    '3.1 ± 0.2'
     """
     for pattern, sign in PROSE:
         text = re.sub(pattern, sign, text)

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 
 import jax
 import numpy as np
-import scipy.linalg
 from jaxtyping import Float, Int
 from numpy.random import Generator
 
@@ -266,7 +265,7 @@ def _summarise(
     mixtures = Mixture(
         state.mixture.weights[:, :k], state.mixture.means[:, :k], state.mixture.scale_tril[:, :k]
     )
-    reasons = [_refusal(problem, member, mixtures, state, i) for i in range(len(state.converged))]
+    reasons = _refusals(problem, member, mixtures, state)
     order = sorted(
         (i for i in range(len(reasons)) if np.isfinite(state.log_likelihood[i])),
         key=lambda i: (bool(reasons[i]), -state.log_likelihood[i]),
@@ -311,36 +310,48 @@ def _result(
         aic=criteria.aic(value, df),
         bic=criteria.bic(value, df, n) if frequency else float("nan"),
         icl=criteria.icl(value, df, resp, problem.row_weights) if frequency else float("nan"),
-        smallest_eigenvalue=relative_eigenvalues(mixture).min(),
+        smallest_eigenvalue=float(relative_eigenvalues(mixture).min()),
     )
 
 
-def relative_eigenvalues(mixture: Mixture) -> Float[np.ndarray, "k d"]:
-    """Eigenvalues of inv(W) Sigma_k, W the pooled within-component covariance."""
-    covariances = np.asarray(mixture.scale_tril) @ np.swapaxes(mixture.scale_tril, -1, -2)
-    pooled = np.einsum("k,kab->ab", mixture.weights, covariances)
-    sds = np.sqrt(np.diagonal(pooled))
-    scaled = covariances / np.outer(sds, sds)
-    pooled = pooled / np.outer(sds, sds)
+def relative_eigenvalues(mixture: Mixture) -> Float[np.ndarray, "*s k d"]:
+    """Eigenvalues of inv(W) Sigma_k, W the pooled within-component covariance; 0 if W is singular.
+
+    They are those of L^-1 Sigma_k L^-T, where W = L L', with columns scaled to unit variance first.
+    """
+    factors = np.asarray(mixture.scale_tril)
+    pooled_factors = np.sqrt(np.asarray(mixture.weights))[..., None, None] * factors
+    pooled = np.einsum("...kab,...kcb->...ac", pooled_factors, pooled_factors)
+    sds = np.sqrt(np.diagonal(pooled, axis1=-2, axis2=-1))
+    scaled = pooled / (sds[..., :, None] * sds[..., None, :])
     try:
-        return np.stack([scipy.linalg.eigh(part, pooled, eigvals_only=True) for part in scaled])
+        whitener = np.linalg.inv(np.linalg.cholesky(scaled))
     except np.linalg.LinAlgError:
-        return np.zeros(covariances.shape[:2])
+        return np.zeros(factors.shape[:-1])
+    white = whitener[..., None, :, :] @ (factors / sds[..., None, :, None])
+    return np.square(np.linalg.svd(white, compute_uv=False))[..., ::-1]
 
 
-def _refusal(problem: Problem, member: Family, mixtures: Mixture, state: em.EMState, i: int) -> str:
-    """Why the optimum of start i is not admissible; empty if it is."""
-    if state.collapsed[i]:
-        return "a component collapsed onto too few rows"
-    counts = mixtures.weights[i] * problem.row_weights.sum()
+def _refusals(problem: Problem, member: Family, mixtures: Mixture, state: em.EMState) -> list[str]:
+    """For each start why its optimum is not admissible; empty if it is."""
+    counts = np.asarray(mixtures.weights) * problem.row_weights.sum()
     needed = member.min_rows(problem.X.shape[1])
-    smallest = int(counts.argmin())
-    if counts[smallest] < needed - 1e-6:
-        return f"a component holds {counts[smallest]:.1f} rows, {member.name} needs {needed}"
-    ratio = relative_eigenvalues(Mixture(*(part[i] for part in mixtures))).min()
-    if ratio < MIN_EIGENVALUE:
-        return f"a component's smallest relative eigenvalue is {ratio:.1e}"
-    return ""
+    finite = np.isfinite(state.log_likelihood) & ~state.collapsed
+    ratios = np.zeros(len(finite))
+    if finite.any():
+        part = Mixture(*(np.asarray(leaf)[finite] for leaf in mixtures))
+        ratios[finite] = relative_eigenvalues(part).min((-1, -2))
+
+    def refusal(i: int) -> str:
+        if not finite[i]:
+            return "a component collapsed onto too few rows"
+        if counts[i].min() < needed - 1e-6:
+            return f"a component holds {counts[i].min():.1f} rows, {member.name} needs {needed}"
+        if ratios[i] < MIN_EIGENVALUE:
+            return f"a component's smallest relative eigenvalue is {ratios[i]:.1e}"
+        return ""
+
+    return [refusal(i) for i in range(len(finite))]
 
 
 def _distinct(

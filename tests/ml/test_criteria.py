@@ -21,7 +21,7 @@ def log_likelihood(reference, table):
 def test_aic_and_bic_are_scikit_learns(reference, log_likelihood, table):
     df = 2 * 2 + 2 * 3 + 1
     assert aic(log_likelihood, df) == pytest.approx(reference.aic(table.X), rel=1e-13)
-    assert bic(log_likelihood, df, len(table.X)) == pytest.approx(reference.bic(table.X), rel=1e-13)
+    assert bic(log_likelihood, df, float(len(table.X))) == pytest.approx(reference.bic(table.X), rel=1e-13)
 
 
 def test_icl_is_the_bic_of_the_classified_rows(reference, log_likelihood, table):
@@ -34,10 +34,10 @@ def test_icl_is_the_bic_of_the_classified_rows(reference, log_likelihood, table)
 
 
 def test_icl_is_bic_where_memberships_are_certain_and_above_it_elsewhere(reference, table):
-    n = len(table.X)
-    certain = np.eye(2)[np.arange(n) % 2]
-    assert icl(-100.0, 11, certain, np.ones(n)) == bic(-100.0, 11, n)
-    assert icl(-100.0, 11, reference.predict_proba(table.X), np.ones(n)) > bic(-100.0, 11, n)
+    ones, resp = np.ones(len(table.X)), reference.predict_proba(table.X)
+    certain = np.eye(2)[resp.argmax(1)]
+    assert icl(-100.0, 11, certain, ones) == bic(-100.0, 11, ones.sum())
+    assert icl(-100.0, 11, resp, ones) > bic(-100.0, 11, ones.sum())
 
 
 def test_counts_stand_for_repeated_rows(reference, table):
