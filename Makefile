@@ -1,6 +1,6 @@
 # Two commands work from a bare clone: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check notebooks clean
+.PHONY: help demo test check notebooks benchmark clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -26,6 +26,9 @@ check: $(TEST_STAMP)  ## formatting, lint, types, import contract
 
 notebooks: $(TEST_STAMP)  ## execute the notebooks in place, figures included
 	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
+
+benchmark: $(TEST_STAMP)  ## how long a user waits, cold and warm, beside the idiomatic program
+	$(BIN)/python benchmarks/end_to_end.py
 
 clean:  ## remove what builds, tests and the demo leave behind (.venv stays)
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis faithful.html

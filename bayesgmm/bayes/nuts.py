@@ -37,7 +37,7 @@ class Settings(NamedTuple):
 
     num_warmup: int = 250
     max_tree_depth: int = 7
-    target_accept_prob: float = 0.8
+    target_accept_prob: float = 0.9
 
 
 class Place(NamedTuple):

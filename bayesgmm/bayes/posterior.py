@@ -34,6 +34,7 @@ from bayesgmm.ml.restarts import MaximumLikelihood, Problem
 
 INFERENCES = ("nuts", "vi")
 GIVE_UP_FACTOR = 2.0
+GIVE_UP_R_HAT = 1.05
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,8 @@ def _enough(found: Diagnostics, n_parts: int, settings: Settings) -> bool:
     passed = found.worst_r_hat <= thresholds.r_hat and found.lowest_ess >= thresholds.ess
     left = settings.budget // settings.num_draws - n_parts
     reach = found.lowest_ess * (n_parts + left) / n_parts
-    hopeless = not reach * GIVE_UP_FACTOR >= thresholds.ess or len(set(found.chain_modes)) > 1
+    apart = not found.worst_r_hat <= GIVE_UP_R_HAT or len(set(found.chain_modes)) > 1
+    hopeless = apart and not reach * GIVE_UP_FACTOR >= thresholds.ess
     return passed or left <= 0 or hopeless
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -13,7 +14,7 @@ import numpy as np
 from bayesgmm.bayes import posterior as bayes
 from bayesgmm.bayes.driver import Progress, silent
 from bayesgmm.bayes.posterior import Posterior
-from bayesgmm.bayes.program import Program
+from bayesgmm.bayes.program import Program, models_folder
 from bayesgmm.bayes.target import Data, Target
 from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.precision import float64
@@ -64,10 +65,9 @@ class Both:
 
 def family_of(program: Program) -> tuple[str, bool]:
     """The covariance family whose EM starts the program, and whether it is the same likelihood."""
-    from bayesgmm.bayes.program import model_names
-
-    own = program.name in model_names() and bool(program.path)
-    return FAMILY_OF_PROGRAM.get(program.name, "VVV"), own and program.name in FAMILY_OF_PROGRAM
+    own = bool(program.path) and Path(program.path).parent == models_folder()
+    name = FAMILY_OF_PROGRAM.get(program.name) if own else None
+    return name or "VVV", name is not None
 
 
 def join(

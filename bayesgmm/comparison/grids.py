@@ -61,7 +61,7 @@ def _kind(both: Both, chosen: Both) -> str:
 
 def _sampler(comparison: "Comparison") -> tuple[Grid, list[str]]:
     limits = Thresholds()
-    head = ("k", "chains x draws", "worst R-hat", "of", "fewest effective draws", "of")
+    head = ("k", "chains x draws", "worst R-hat", "quantity", "lowest ESS", "quantity")
     grid = Grid(
         "The sampler, judged on quantities that do not depend on labels.",
         (*head, "divergent", "E-BFMI"),
@@ -70,11 +70,11 @@ def _sampler(comparison: "Comparison") -> tuple[Grid, list[str]]:
     )
     note = (
         "R-hat compares the spread between chains with that within them: 1 when they agree, and at "
-        f"most {limits.r_hat:g} here. Effective draws are what the draws are worth after "
-        f"allowing for their dependence; at least {limits.ess:g} are asked for, in the "
-        "centre and in the tails. Divergent transitions, more than "
-        f"{100 * limits.divergent:g} % of the draws, or an E-BFMI below {limits.e_bfmi:g} mean "
-        "that the sampler could not follow the shape of the posterior."
+        f"most {limits.r_hat:g} here. ESS, the effective sample size, is what the draws are worth "
+        f"after allowing for their dependence; at least {limits.ess:g} are asked for, in centre "
+        f"and tails. Divergent transitions, more than {100 * limits.divergent:g} % of the "
+        f"draws, or an E-BFMI below {limits.e_bfmi:g} mean that the sampler could not follow the "
+        "shape of the posterior."
     )
     return grid, [note]
 
@@ -84,10 +84,10 @@ def _sampler_cells(both: Both) -> tuple[str, ...]:
     c, s = both.posterior.margin.shape
     ess = {name: min(found.ess_bulk[name], found.ess_tail[name]) for name in found.ess_bulk}
     return (
-        f"{c} x {s:,}",
+        f"{c} x {s}",
         fixed(found.worst_r_hat, 3),
         _extreme(found.r_hat, max),
-        _thousands(found.lowest_ess),
+        fixed(found.lowest_ess, 0),
         _extreme(ess, min),
         str(found.divergences),
         fixed(found.e_bfmi, 2),
@@ -108,7 +108,7 @@ def _approximation(comparison: "Comparison") -> tuple[Grid, list[str]]:
     cells = []
     for each in comparison.fits:
         c, s = each.posterior.margin.shape
-        cells.append((f"{c * s:,}", fixed(each.posterior.diagnostics.pareto_k, 2)))
+        cells.append((str(c * s), fixed(each.posterior.diagnostics.pareto_k, 2)))
     grid = Grid(
         "The variational approximation.",
         ("k", "independent draws", "Pareto k-hat"),
@@ -211,7 +211,7 @@ def _modes(comparison: "Comparison") -> tuple[Grid, list[str]]:
 
 def _shares(both: Both) -> str:
     modes = both.posterior.modes
-    told = [f"{origin} {_percent(share)}" for origin, share in modes[:SHOWN_MODES]]
+    told = [f"{origin}: {_percent(share)}" for origin, share in modes[:SHOWN_MODES]]
     rest = len(modes) - SHOWN_MODES
     return "; ".join(told + ([f"and {rest} more"] if rest > 0 else []))
 

@@ -16,17 +16,18 @@ from bayesgmm.ml import restarts
 if TYPE_CHECKING:
     from bayesgmm.comparison.compare import Comparison
 
-_WEIGHTS = "the weights symmetric Dirichlet with concentration {weights}"
+_WEIGHTS = "for the weights, symmetric Dirichlet with concentration {weights}"
 _MEANS = (
-    "the means independent normal with mean {location} and standard deviation {spread} "
+    "for the means, independent normal with mean {location} and standard deviation {spread} "
     "(Richardson and Green 1997)"
 )
 _SCALES = (
-    "the standard deviations sigma of the components log-normal, log sigma ~ Normal(log tau, "
-    "{sd_spread}), with log tau ~ Normal(log(s k^(-1/d)), 1) for {what} and s being {sd}"
+    "for the standard deviations sigma of the components, log sigma ~ Normal(log tau, "
+    "{sd_spread}) with log tau ~ Normal(log(s k^(-1/d)), 1) for {what}, s being {sd}"
 )
 _CORRELATIONS = (
-    "the correlation matrices LKJ with shape {correlation} (Lewandowski, Kurowicka and Joe 2009)"
+    "for the correlation matrices, LKJ with shape {correlation} "
+    "(Lewandowski, Kurowicka and Joe 2009)"
 )
 # For d columns; what a keyword of the program is called where it is computed from the data.
 PRIORS: dict[str, tuple[str, ...]] = {
@@ -34,7 +35,7 @@ PRIORS: dict[str, tuple[str, ...]] = {
     "gaussian_tied": (
         _WEIGHTS,
         _MEANS,
-        "the shared standard deviations sigma log-normal, log sigma ~ Normal(log(s k^(-1/d)), "
+        "for the shared standard deviations sigma, log sigma ~ Normal(log(s k^(-1/d)), "
         "{sd_spread}), s being {sd}",
         _CORRELATIONS,
     ),
@@ -42,9 +43,10 @@ PRIORS: dict[str, tuple[str, ...]] = {
     "gaussian_spherical": (_WEIGHTS, _MEANS, _SCALES),
     "conjugate": (
         _WEIGHTS,
-        "the means, given the variances, normal with mean {location} and precision {kappa} times "
-        "that of the component",
-        "the variances inverse gamma with shape {shape} and rate {rate} (Fraley and Raftery 2007)",
+        "for the means, given the variances, normal with mean {location} and precision {kappa} "
+        "times that of the component",
+        "for the variances, inverse gamma with shape {shape} and rate {rate} "
+        "(Fraley and Raftery 2007)",
     ),
 }
 _COMPUTED = {
@@ -81,25 +83,33 @@ def _maximum_likelihood(comparison: "Comparison") -> str:
     first, table = comparison.fits[0], comparison.table
     family, d = first.ml.family, len(table.columns)
     ks = spans([each.n_components for each in comparison.fits])
-    starts = max(each.ml.n_starts for each in comparison.fits)
     rows = f"the {counted(table.n_rows, 'row')} and {counted(d, 'column')} of {table.name}"
     if table.row_weights is not None:
         rows += f", weighted by their counts (in total {table.total_weight:,.0f}),"
     refused = sum(not o.admissible for each in comparison.fits for o in each.ml.optima)
     return (
-        f"Gaussian mixtures of k = {ks} components with {family.meaning} "
-        f"({family_label(family.name, d)}; Celeux and Govaert 1995) were fitted to {rows} by "
-        "maximum likelihood. The EM algorithm (Dempster, Laird and Rubin 1977), accelerated by "
-        f"SQUAREM (Varadhan and Roland 2008), was run from {counted(starts, 'start')} for each "
-        "k > 1: k-means++ centres (Arthur and Vassilvitskii 2007), k-means, random rows and random "
-        "partitions in turn. It stopped when the Aitken estimate of the log-likelihood still to be "
-        f"gained fell below {restarts.Settings().tol:.0e} per row. As the likelihood of a Gaussian "
+        f"Gaussian mixtures of k = {ks} {'component' if ks == '1' else 'components'} "
+        f"({family_label(family.name, d)}: {family.meaning}; Celeux and Govaert 1995) were fitted "
+        f"to {rows} by maximum likelihood. The EM algorithm (Dempster, Laird and Rubin 1977), "
+        f"accelerated by SQUAREM (Varadhan and Roland 2008), was run from {_starts(comparison)}. "
+        "It stopped when the Aitken estimate of the log-likelihood still to be gained fell below "
+        f"{restarts.Settings().tol:g} per row. As the likelihood of a Gaussian "
         "mixture is unbounded, only admissible optima were considered: every component holds the "
-        "rows that its covariance matrix needs, and no eigenvalue of inv(W) Sigma is below "
+        "rows that its covariance matrix needs, and no eigenvalue of W^(-1) Sigma is below "
         f"{restarts.MIN_EIGENVALUE:g}, Sigma being the component's covariance matrix and W the "
-        f"pooled one; {refused or 'no'} distinct optima were refused on these grounds. Standard errors "
-        "are from the observed information by the delta method (McLachlan and Peel 2000)."
+        f"pooled one; {refused or 'no'} distinct optima were refused on these grounds. Standard "
+        "errors are from the observed information by the delta method (McLachlan and Peel 2000)."
         + ("" if first.same_likelihood else _OTHER_LIKELIHOOD)
+    )
+
+
+def _starts(comparison: "Comparison") -> str:
+    starts = max(each.ml.n_starts for each in comparison.fits)
+    if starts == 1:
+        return "one start"
+    return (
+        f"{starts} starts for each k > 1: k-means++ centres (Arthur and Vassilvitskii 2007), "
+        "k-means, random rows and random partitions in turn"
     )
 
 
@@ -119,14 +129,14 @@ def _priors(comparison: "Comparison") -> str:
     given: Mapping[str, Any] = comparison.provenance.get("options", {}).get("priors") or {}
     if phrases is None or first.target is None:
         changed = listed([f"{name} = {value}" for name, value in given.items()])
-        return opening + "Its priors are those of its file" + (f", with {changed}." * bool(changed))
+        return f"{opening}Its priors are those of its file{', with ' * bool(changed)}{changed}."
     values = _keywords(first) | {name: f"{value}" for name, value in given.items()}
     spherical = first.model == "gaussian_spherical"
     values["what"] = "all columns together" if spherical else "each column"
     if spherical and "sd" not in given:
         values["sd"] = "the root mean square of the columns' standard deviations"
     used = phrases if len(comparison.table.columns) > 1 else phrases[:3]
-    return opening + f"A priori {', '.join(phrase.format(**values) for phrase in used)}."
+    return opening + f"Its priors are: {'; '.join(phrase.format(**values) for phrase in used)}."
 
 
 def _keywords(both: Both) -> dict[str, str]:
@@ -153,9 +163,9 @@ def _nuts(comparison: "Comparison") -> str:
         "Gelman 2014) were started, jittered, in coordinates whitened by the curvature there. "
         f"After stages of {options.get('num_warmup') or kernel.num_warmup} warm-up iterations each "
         f"chain made {drawn} draws, until bulk and tail effective sample sizes of all "
-        f"label-invariant quantities reached {limits.ess:g} and their R-hat {limits.r_hat:g} "
-        f"(Vehtari et al. 2021), or the budget was spent. E-BFMI (Betancourt 2016) and divergent "
-        f"transitions were checked. {_undecided(comparison)}{_relabelled()}"
+        f"label-invariant quantities reached {limits.ess:g} and their R-hat fell to "
+        f"{limits.r_hat:g} (Vehtari et al. 2021), or the budget was spent. E-BFMI (Betancourt "
+        f"2016) and divergent transitions were checked. {_undecided(comparison)}{_relabelled()}"
     )
 
 
@@ -173,7 +183,10 @@ def _variational(comparison: "Comparison") -> str:
 
 def _undecided(comparison: "Comparison") -> str:
     ks = [each.n_components for each in comparison.fits if not each.posterior.verdict.usable]
-    return f"k = {spans(ks)} did not pass and is left undecided. " if ks else "All k passed. "
+    if not ks:
+        return "All k passed. "
+    fits, are = ("fits", "are") if len(ks) > 1 else ("fit", "is")
+    return f"The {fits} of k = {spans(ks)} did not pass and {are} left undecided. "
 
 
 def _relabelled() -> str:
@@ -205,10 +218,11 @@ def _choice(comparison: "Comparison") -> str:
 
 
 def _software(comparison: "Comparison") -> str:
-    versions = comparison.provenance["versions"]
+    versions, seed = comparison.provenance["versions"], comparison.provenance["seed"]
+    seed = "" if seed is None else f"; the random seed was {seed}"
     told = {"NumPyro": "numpyro", "JAX": "jax", "NumPy": "numpy", "SciPy": "scipy"}
     others = listed([f"{label} {versions[name]}" for label, name in told.items()])
     return (
         f"Computations used bayesgmm {versions['bayesgmm']} in double precision, with {others}, "
-        f"and ArviZ {versions['arviz']} (Kumar et al. 2019) for diagnostics and PSIS-LOO."
+        f"and ArviZ {versions['arviz']} (Kumar et al. 2019) for diagnostics and PSIS-LOO{seed}."
     )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bayesgmm.comparison.compare import Comparison
 
 MOST_SVG = 250_000  # characters; a figure that needs more is put in as pixels
+WIDE = 6.0  # inches; a wider figure has a row to itself
 
 
 class Picture(NamedTuple):
@@ -22,19 +23,20 @@ class Picture(NamedTuple):
 
     image: Markup
     caption: str
+    wide: bool
 
 
 def picture(figure: "Figure", name: str, alternative: str, caption: str) -> Picture:
     """A figure as lines where they are few, as pixels where they are many."""
     from bayesgmm import plots
 
+    inches = figure.get_size_inches()[0]
     svg = plots.figure_svg(figure, prefix=f"figure-{name}", title=alternative)
     if len(svg) <= MOST_SVG:
-        return Picture(Markup(svg), caption)
-    width = round(96 * figure.get_size_inches()[0])
+        return Picture(Markup(svg), caption, inches > WIDE)
     data = base64.b64encode(plots.figure_png(figure, dpi=170)).decode()
     image = Markup('<img src="data:image/png;base64,{}" width="{}" alt="{}">')
-    return Picture(image.format(data, width, alternative), caption)
+    return Picture(image.format(data, round(96 * inches), alternative), caption, inches > WIDE)
 
 
 def criteria(comparison: "Comparison") -> Picture:

@@ -31,7 +31,7 @@ def command_line(comparison: "Comparison") -> str | None:
     Options that have their default value are left out.
     """
     table, model, seed = comparison.table, _model(comparison), comparison.provenance["seed"]
-    data = _data(table)
+    data = data_word(table)
     if data is None or model is None or seed is None or any("," in c for c in table.columns):
         return None
     words = ["bayesgmm", "compare", data, "-k", _range(_ks(comparison))]
@@ -51,7 +51,7 @@ def command_line(comparison: "Comparison") -> str | None:
 def python_call(comparison: "Comparison") -> str:
     """The call that repeats the comparison; X stands for data that have no name."""
     table, model, seed = comparison.table, _model(comparison), comparison.provenance["seed"]
-    data, ks = _data(table), _ks(comparison)
+    data, ks = data_word(table), _ks(comparison)
     consecutive = len(ks) > 2 and ks == list(range(ks[0], ks[-1] + 1))
     arguments = [
         "X" if data is None else repr(data),
@@ -88,7 +88,7 @@ def _shipped(table: Table) -> bool:
     return (table.source, table.n_rows) == (about.source, about.n_rows)
 
 
-def _data(table: Table) -> str | None:
+def data_word(table: Table) -> str | None:
     """What the command line would call the data: the name of a data set or a path."""
     if _shipped(table):
         return table.name

@@ -23,6 +23,7 @@ from bayesgmm.comparison.words import counted, fixed, listed
 if TYPE_CHECKING:
     from bayesgmm.comparison.compare import Comparison
 
+ONE_PAGE = 28  # rows; a longer table may break over pages
 SECTIONS = {
     "comparison": "Comparison",
     "chosen": "Chosen mixture",
@@ -92,7 +93,8 @@ def _content(comparison: "Comparison") -> dict[str, Any]:
 
 def _tables(comparison: "Comparison") -> dict[str, Markup]:
     k = comparison.chosen_.n_components
-    summary = comparison.summary().html_table()
+    summary = comparison.summary()
+    kind = "parameters long" if len(summary.rows) > ONE_PAGE else "parameters"
     return {
         "comparison_table": captioned(
             comparison.html_table(),
@@ -104,7 +106,7 @@ def _tables(comparison: "Comparison") -> dict[str, Markup]:
             "Weights of the components, largest first within each fit and each draw.",
         ),
         "parameters_table": captioned(
-            summary.replace("<table>", '<table class="parameters long">', 1),
+            summary.html_table().replace("<table>", f'<table class="{kind}">', 1),
             f"Parameters of the mixture of k = {k}, in the units of the data: maximum likelihood "
             "on the left, posterior on the right.",
         ),
@@ -148,7 +150,7 @@ def byline(comparison: "Comparison") -> list[str]:
     )
     return [
         f"{rows}, {counted(d, 'column')}: {names}. Source: {table.source}",
-        f"Model {first.model} ({model}). {comparison.provenance['date']}",
+        f"Model {first.model} ({model}). Fitted {comparison.provenance['date']}",
     ]
 
 
@@ -184,9 +186,8 @@ def passed(both: Both) -> str:
     if both.posterior.inference != "nuts":
         return f"Pareto k-hat {fixed(found.pareto_k, 2)} <= {limits.pareto_k:g}"
     return (
-        f"R-hat {fixed(found.worst_r_hat, 3)} <= {limits.r_hat:g}, effective draws "
-        f"{found.lowest_ess:,.0f} >= {limits.ess:g}, ambiguous labels in "
-        f"{100 * found.ambiguous:.0f} % of draws"
+        f"R-hat {fixed(found.worst_r_hat, 3)} <= {limits.r_hat:g}; "
+        f"ESS {fixed(found.lowest_ess, 0)} >= {limits.ess:g}"
     )
 
 
@@ -194,7 +195,7 @@ def remarks(comparison: "Comparison") -> list[str]:
     """The summary's remarks but for the flags, which are told apart."""
     flags = comparison.chosen_.posterior.verdict.flags
     return [
-        remark
+        remark.removeprefix("* ")
         for remark in comparison.summary().remarks()
         if not any(remark.startswith(f"{flag.name}: {flag.number}") for flag in flags)
     ]

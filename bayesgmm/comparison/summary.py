@@ -212,7 +212,8 @@ def _line(row: Parameter, width: int) -> str:
     interval = f"{number(row.low, spread):>7} {number(row.high, spread):>7}"
     return (
         f"{shortened(_indented(row), width):{width}} {number(row.ml, spread):>7} "
-        f"{number(row.se, row.se):>6} | {number(row.mean, spread):>7} {number(row.sd, row.sd):>6} {interval}"
+        f"{number(row.se, row.se):>6} | {number(row.mean, spread):>7} "
+        f"{number(row.sd, row.sd):>6} {interval}"
         f" {_signed(row.shift):>6} {fixed(row.ess, 0):>6}"
     )
 

@@ -1,5 +1,6 @@
 """The answer in words, made from the numbers of a comparison."""
 
+import shlex
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -7,7 +8,8 @@ import numpy as np
 
 from bayesgmm.bayes.loo import difference
 from bayesgmm.comparison.both import Both
-from bayesgmm.comparison.words import listed
+from bayesgmm.comparison.repeat import data_word
+from bayesgmm.comparison.words import counted, listed
 from bayesgmm.ml.selection import Cell
 
 if TYPE_CHECKING:
@@ -75,7 +77,7 @@ def _lower_bound(comparison: "Comparison") -> list[str]:
         return []
     if len(worse) == 1:
         return [f"At least {worse[0] + 1}: k = {worse[0]} predicts far worse."]
-    return [f"At least {worse[-1] + 1}: k = {worse[0]} to {worse[-1]} predict far worse."]
+    return [f"At least {worse[-1] + 1}: k = {_runs(worse)} predict far worse."]
 
 
 def _criteria(comparison: "Comparison") -> list[str]:
@@ -101,7 +103,8 @@ def _prediction(comparison: "Comparison") -> list[str]:
     ]
     bad = [each for each in usable if each.posterior.loo.n_bad]
     lines += [
-        f"! LOO of k = {each.n_components} is unreliable for {each.posterior.loo.n_bad} rows "
+        f"! LOO of k = {each.n_components} is unreliable for "
+        f"{counted(each.posterior.loo.n_bad, 'row')} "
         f"(Pareto k above {each.posterior.loo.good_k:.2f})."
         for each in bad
     ]
@@ -118,10 +121,9 @@ def _undecided(comparison: "Comparison") -> list[str]:
     ks = [each.n_components for each in comparison.fits if not each.posterior.verdict.usable]
     if not ks:
         return []
-    return [
-        f"Undecided: k = {_runs(ks)}: the sampler did not converge within its budget, which says "
-        "nothing against them."
-    ]
+    nuts = comparison.fits[0].posterior.inference == "nuts"
+    why = "the sampler did not converge within its budget" if nuts else "the approximation is poor"
+    return [f"Undecided: k = {_runs(ks)}: {why}, which says nothing against them."]
 
 
 def _runs(ks: Sequence[int]) -> str:
@@ -165,12 +167,16 @@ def _families(comparison: "Comparison") -> list[str]:
         f"({getattr(own, name):.1f})."
     ]
     if best.covariance_type != own.family.name:
-        ks = [each.n_components for each in comparison.fits]
-        lines.append(
-            f"  next: bayesgmm compare {comparison.table.name} -k {ks[0]}:{ks[-1]} "
-            f"--model {PROGRAM_OF_FAMILY[best.covariance_type]}"
-        )
+        lines.append(f"  next: {_other_family(comparison, best)}")
     return lines
+
+
+def _other_family(comparison: "Comparison", best: Cell) -> str:
+    """The command that compares again with the program of the better family."""
+    ks = [each.n_components for each in comparison.fits]
+    data = shlex.quote(data_word(comparison.table) or "DATA")
+    model = PROGRAM_OF_FAMILY[best.covariance_type]
+    return f"bayesgmm compare {data} -k {ks[0]}:{ks[-1]} --model {model}"
 
 
 def _cell(cell: Cell) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bayesgmm.data.errors import InputError
-from bayesgmm.gaussian.families import FAMILIES, Family, family
+from bayesgmm.gaussian.families import FAMILIES, Family, families_for, family
 from bayesgmm.gaussian.precision import float64
 from bayesgmm.ml.derivatives import jacobian
 
@@ -168,3 +168,8 @@ def test_an_unknown_family_suggests_the_nearest(typed, meant):
 def test_every_family_needs_the_rows_that_its_own_covariance_takes():
     needed = {member.name: member.min_rows(4) for member in FAMILIES}
     assert needed == {"VVV": 5, "EEE": 1, "VVI": 2, "VII": 2}
+
+
+def test_one_column_has_neither_shape_nor_direction():
+    assert [member.name for member in families_for(1)] == ["VVV", "EEE"]
+    assert families_for(2) == FAMILIES

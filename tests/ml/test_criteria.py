@@ -21,7 +21,9 @@ def log_likelihood(reference, table):
 def test_aic_and_bic_are_scikit_learns(reference, log_likelihood, table):
     df = 2 * 2 + 2 * 3 + 1
     assert aic(log_likelihood, df) == pytest.approx(reference.aic(table.X), rel=1e-13)
-    assert bic(log_likelihood, df, float(len(table.X))) == pytest.approx(reference.bic(table.X), rel=1e-13)
+    assert bic(log_likelihood, df, float(len(table.X))) == pytest.approx(
+        reference.bic(table.X), rel=1e-13
+    )
 
 
 def test_icl_is_the_bic_of_the_classified_rows(reference, log_likelihood, table):

@@ -1,0 +1,72 @@
+"""The methods section: what was done, and every citation with its reference."""
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from string import Formatter
+
+import pytest
+
+from bayesgmm.bayes.program import load_model, model_names
+from bayesgmm.comparison.compare import Comparison
+from bayesgmm.comparison.methods import PRIORS, methods, spans
+from bayesgmm.comparison.references import REFERENCES, references
+
+CITATION = re.compile(r"[A-Z][a-z]+(?:, [A-Z][a-z]+)*(?: and [A-Z][a-z]+| et al\.)? (?:19|20)\d\d")
+
+
+@pytest.fixture(scope="module")
+def comparison(make_comparison: Callable[[], Comparison]) -> Comparison:
+    return make_comparison()
+
+
+def test_every_citation_has_its_reference(comparison: Comparison) -> None:
+    phrases = [phrase for each in PRIORS.values() for phrase in each]
+    cited = CITATION.findall("\n".join([*methods(comparison), *phrases]))
+    assert len(cited) > 15
+    for key in cited:
+        assert any(key in known or known in key for known in REFERENCES), key
+
+
+def test_references_agree_with_their_keys_and_are_sorted() -> None:
+    for key, reference in REFERENCES.items():
+        assert f"({key[-4:]})" in reference
+        assert reference.startswith(re.split(r",| and | et al", key)[0].split()[0])
+    assert list(REFERENCES) == sorted(REFERENCES, key=lambda key: key.replace(",", ""))
+
+
+def test_only_cited_references_are_listed() -> None:
+    assert [each[:6] for each in references(["as in (Schwarz 1978)"])] == ["Schwar"]
+    assert references([]) == []
+
+
+@pytest.mark.parametrize("name", sorted(PRIORS))
+def test_the_priors_in_words_name_every_keyword_of_the_program(name: str) -> None:
+    fields = {field for phrase in PRIORS[name] for _, field, _, _ in Formatter().parse(phrase)}
+    parameters = inspect.signature(load_model(name).model).parameters.values()
+    keywords = {each.name for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY}
+    assert keywords - {"sd"} <= fields
+    assert fields - {None, "what"} <= keywords
+
+
+def test_every_program_of_the_library_has_its_priors_in_words() -> None:
+    assert set(model_names()) == set(PRIORS)
+
+
+def test_priors_that_were_given_are_told(comparison: Comparison) -> None:
+    assert "concentration 1;" in methods(comparison)[1]
+    given = {**comparison.provenance, "options": {"priors": {"weights": 2.5}}}
+    assert "concentration 2.5;" in methods(replace(comparison, provenance=given))[1]
+
+
+def test_a_program_of_the_user_keeps_its_priors_to_itself(comparison: Comparison) -> None:
+    fits = tuple(replace(each, same_likelihood=False) for each in comparison.fits)
+    assert "those of its file." in methods(replace(comparison, fits=fits))[1]
+
+
+@pytest.mark.parametrize(
+    ("ks", "words"), [([1], "1"), ([1, 2], "1 and 2"), ([1, 2, 3], "1 to 3"), ([1, 3], "1 and 3")]
+)
+def test_spans(ks: list[int], words: str) -> None:
+    assert spans(ks) == words

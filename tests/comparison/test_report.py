@@ -1,0 +1,273 @@
+"""The report: whole, self-contained, safe, and the same for the same comparison."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import bayesgmm as bg
+from bayesgmm.bayes.diagnose import AMBIGUOUS, NOT_CONVERGED, Flag, Verdict
+from bayesgmm.comparison.compare import Comparison
+from bayesgmm.comparison.report import answer, render
+from bayesgmm.data.errors import InputError
+from bayesgmm.plots.style import luminance
+
+VOID = {"meta", "br", "img", "hr", "link", "input"}
+EVIL = "<script>alert('x & y')</script>"
+
+
+class Page(HTMLParser):
+    """Tags that are never closed or closed twice, attributes, ids, and the text that is read."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.wrong: list[str] = []
+        self.tags: list[tuple[str, dict[str, str]]] = []
+        self.words = ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, {name: value or "" for name, value in attrs}))
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.words += data
+
+    def all(self, tag: str) -> list[dict[str, str]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def comparison(make_comparison: Callable[[], Comparison]) -> Comparison:
+    return make_comparison()
+
+
+@pytest.fixture(scope="module")
+def text(comparison: Comparison) -> str:
+    return render(comparison)
+
+
+@pytest.fixture(scope="module")
+def page(text: str) -> Page:
+    return Page(text)
+
+
+def renamed(comparison: Comparison, name: str) -> Comparison:
+    """The same comparison of data whose name and first column are called `name`."""
+    columns = (name, *comparison.table.columns[1:])
+    table = replace(comparison.table, name=name, source=name, columns=columns)
+    told = {**comparison.provenance, "data": name, "source": name, "columns": list(columns)}
+    fits = tuple(
+        replace(each, problem=replace(each.problem, table=table)) for each in comparison.fits
+    )
+    return replace(comparison, fits=fits, provenance=told)
+
+
+def flagged(comparison: Comparison, k: int, *flags: Flag) -> Comparison:
+    """The same comparison with these flags raised for k."""
+
+    def with_flags(each: Any) -> Any:
+        if each.n_components != k:
+            return each
+        return replace(each, posterior=replace(each.posterior, verdict=Verdict(flags)))
+
+    return replace(comparison, fits=tuple(with_flags(each) for each in comparison.fits))
+
+
+def test_tags_are_balanced(page: Page) -> None:
+    assert not page.wrong
+    assert not page.open
+
+
+def test_ids_are_unique_and_links_lead_somewhere(page: Page) -> None:
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    for link in page.all("a"):
+        assert link["href"].removeprefix("#") in ids
+
+
+def test_nothing_is_loaded_from_elsewhere(page: Page, text: str) -> None:
+    for tag, attributes in page.tags:
+        assert tag not in ("script", "link", "iframe", "object", "embed", "base", "form")
+        for name in ("src", "href", "xlink:href", "action", "srcset", "poster"):
+            assert attributes.get(name, "#").startswith(("#", "data:image/png;base64,"))
+        assert not any(name.startswith("on") for name in attributes)
+    assert not re.search(r"@import|url\((?!#)", text)
+
+
+def test_the_file_is_small(text: str) -> None:
+    assert len(text.encode()) < 1.5e6
+
+
+def test_headings_never_skip_a_level(page: Page) -> None:
+    levels = [int(tag[1]) for tag, _ in page.tags if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert levels.count(1) == 1
+    assert all(later - earlier <= 1 for earlier, later in pairwise(levels))
+
+
+def test_every_figure_says_what_it_shows(page: Page, text: str) -> None:
+    assert len(page.all("figure")) == len(page.all("figcaption")) == 5
+    drawn = re.findall(r'<svg [^>]*role="img"[^>]*>\s*<title>([^<]+)</title>', text)
+    assert len(drawn) + len([image for image in page.all("img") if image["alt"]]) == 5
+
+
+@pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
+def test_text_contrasts_with_its_background(text: str, scheme: int) -> None:
+    """WCAG 2, level AA."""
+    declared = re.findall(r":root \{(.*?)\}", text, flags=re.DOTALL)[scheme]
+    colour = dict(re.findall(r"--([\w-]+): (#\w{6});", declared))
+    pairs = [(ink, "paper") for ink in ("ink", "soft", "accent", "grey", "warn")]
+    pairs += [("ink", "tint"), ("ink", "code"), ("warn", "warn-paper")]
+    for ink, paper in pairs:
+        low, high = sorted(luminance(colour[name]) for name in (ink, paper))
+        assert (high + 0.05) / (low + 0.05) >= 4.5, (ink, paper)
+
+
+def test_every_k_has_its_row_in_the_tables_of_all_k(comparison: Comparison, text: str) -> None:
+    for each in comparison.fits:
+        rows = re.findall(rf'<th scope="row"[^>]*>{each.n_components}</th>', text)
+        assert len(rows) == 7  # comparison, weights, verdicts, and four tables of diagnostics
+
+
+def test_the_chosen_row_is_marked(comparison: Comparison, text: str) -> None:
+    k = comparison.chosen_.n_components
+    assert re.search(rf'<tr class="chosen"><th scope="row">{k}</th>', text)
+
+
+def test_everything_to_repeat_it_is_there(comparison: Comparison, page: Page) -> None:
+    told = comparison.provenance
+    for wanted in (told["data_sha256"], told["model_sha256"], told["date"]):
+        assert wanted in page.words
+    assert "bayesgmm compare faithful -k 1:3 --draws 500 --seed 0" in page.words
+    assert "bayesgmm.compare('faithful', range(1, 4), num_draws=500, random_state=0)" in page.words
+    for name, version in told["versions"].items():
+        assert f"{name} {version}" in page.words
+    assert "def model(" in page.words
+
+
+def test_the_sentences_and_numbers_of_the_terminal_are_there(
+    comparison: Comparison, page: Page
+) -> None:
+    assert comparison.sentences()[0] in page.words.replace("\N{NO-BREAK SPACE}", " ")
+    for row in comparison.rows():
+        for value in (row.d_bic, row.d_icl, row.p_loo):
+            assert f"{value:.1f}" in page.words
+    for parameter in comparison.summary().rows:
+        assert parameter.label in page.words
+
+
+def test_no_number_is_missing_without_a_dash(page: Page) -> None:
+    before_program, _, _ = page.words.partition("The program gaussian")
+    assert not re.search(r"\b(nan|inf|None)\b", before_program)
+
+
+def test_names_are_escaped(comparison: Comparison) -> None:
+    page = Page(render(renamed(comparison, EVIL)))
+    assert not page.all("script")
+    assert not page.wrong
+    assert page.words.count(EVIL) > 5
+
+
+def test_the_same_comparison_gives_the_same_bytes(comparison: Comparison, text: str) -> None:
+    assert render(comparison) == text
+
+
+def test_another_date_changes_nothing_else(comparison: Comparison, text: str) -> None:
+    date = "1894-01-01 00:00 UTC"
+    other = replace(comparison, provenance={**comparison.provenance, "date": date})
+    assert render(other).replace(date, comparison.provenance["date"]) == text
+
+
+def test_what_did_not_converge_is_told_in_words(comparison: Comparison) -> None:
+    stuck = Flag(NOT_CONVERGED, "R-hat 1.9 > 1.01", "it is provisional", "use --max-draws 9000")
+    text = render(flagged(comparison, 2, stuck))
+    assert re.search(r'<tr class="undecided[^"]*"><th scope="row"[^>]*>2</th>', text)
+    words = Page(text).words.replace("\N{NO-BREAK SPACE}", " ")
+    for part in ("R-hat 1.9 > 1.01", "it is provisional", "use --max-draws 9000"):
+        assert part in words
+    assert "The fit of k = 2" in words or "The fits of k = 2" in words
+
+
+def test_flags_of_the_chosen_fit_are_told_once_before_its_table(comparison: Comparison) -> None:
+    for k in (1, 3):
+        comparison = flagged(comparison, k, Flag(NOT_CONVERGED, "ESS 1 < 400", "x", "y"))
+    flag = Flag(AMBIGUOUS, "7 % of draws", "components overlap in this way", "read with care")
+    words = Page(render(flagged(comparison, 2, flag))).words
+    assert words.count("components overlap in this way") == 2  # there, and among all verdicts
+
+
+def test_other_programs_have_no_posterior_ellipses(comparison: Comparison) -> None:
+    fits = tuple(
+        replace(each, same_likelihood=False, posterior=replace(each.posterior, mixture=None))
+        for each in comparison.fits
+    )
+    words = Page(render(replace(comparison, fits=fits))).words
+    assert "components are not normal and are not drawn" in words
+    assert "thin ones are draws" not in words
+    assert "another likelihood" in words
+
+
+def test_one_weighted_column_in_memory_by_variational_inference(tmp_path: Path) -> None:
+    """All that the other tests lack, in one fit of one component."""
+    column, counts = np.arange(12.0)[:, None], np.array([1, 2, 4, 7, 9, 9, 8, 6, 4, 2, 1, 1])
+    found = bg.compare(
+        column, 1, sample_weight=counts, inference="vi", num_draws=100, random_state=1
+    )
+    page = Page(found.report(tmp_path / "vi.html").read_text(encoding="utf-8"))
+    assert not page.wrong
+    words = page.words.replace("\N{NO-BREAK SPACE}", " ")
+    assert "Kucukelbir" in words
+    assert "Hoffman" not in words
+    assert "12 rows of total weight 54" in words
+    assert "On the command line" not in words
+    assert "bayesgmm.compare(X, [1], columns=['x1'], sample_weight=..., inference='vi'" in words
+
+
+def test_only_what_is_cited_is_listed(page: Page) -> None:
+    assert "Stephens, M. (2000)" in page.words
+    assert "Hoffman, M. D." in page.words
+    assert "Kucukelbir" not in page.words  # variational inference was not used
+    assert "Fraley" not in page.words
+
+
+def test_commands_follow_their_sentence() -> None:
+    lines = ["Chosen: k = 2.", "! Careful.", "  next: bayesgmm compare x", "The end."]
+    told = answer(lines)
+    assert [sentence.warning for sentence in told] == [False, True, False]
+    assert told[1].text == "Careful."
+    assert told[1].commands == ("bayesgmm compare x",)
+
+
+def test_writing_returns_the_path_and_leaves_one_file(
+    comparison: Comparison, text: str, tmp_path: Path
+) -> None:
+    path = comparison.report(tmp_path / "report.html")
+    assert path.read_text(encoding="utf-8") == text
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("name", ["missing/report.html", "."])
+def test_a_path_that_cannot_be_written_is_refused(
+    comparison: Comparison, tmp_path: Path, name: str
+) -> None:
+    with pytest.raises(InputError, match=r"missing|folder"):
+        comparison.report(tmp_path / name)
+    assert not list(tmp_path.iterdir())
