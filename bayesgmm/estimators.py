@@ -373,8 +373,13 @@ class BayesianMixture(_Columns, DensityMixin, ClusterMixin, BaseEstimator):
         self.ml_: MaximumLikelihood = fitted.ml
         self.verdict_ = fitted.posterior.verdict
         self.diagnostics_ = fitted.posterior.diagnostics
-        self.labels_ = fitted.posterior.membership.argmax(1)
         self.n_features_in_ = len(fitted.problem.table.columns)
+
+    @property
+    def labels_(self) -> Int[np.ndarray, " n"]:
+        """The most probable component of each fitted row."""
+        check_is_fitted(self, "both_")
+        return self.both_.posterior.membership.argmax(1)
 
     @property
     def posterior_(self) -> "xr.DataTree":
@@ -407,17 +412,7 @@ class BayesianMixture(_Columns, DensityMixin, ClusterMixin, BaseEstimator):
         return float(self.score_samples(X).mean())
 
     def _predict(self, X: object) -> Any:
-        rows = self._rows(X)
-        fitted, posterior = self.both_, self.both_.posterior
-        return bayes.predict_rows(
-            fitted.target,
-            fitted.data,
-            posterior.draws.z,
-            posterior.mixture,
-            posterior.order,
-            posterior.kept,
-            rows,
-        )
+        return self.both_.posterior.predict(self._rows(X))
 
     def sample(self, n_samples: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Rows from the posterior predictive, (n, d), and their components, (n,)."""

@@ -89,11 +89,11 @@ def main() -> None:
         cold_target, warm_target = TARGETS[name]
         print(f"{name:44} {cold:8.2f} {cold_target:7.1f} {warm:8.2f} {warm_target:7.1f}")
     first, later = in_process(SECOND_FIT, runs)
-    print(
-        f"{'BayesianMixture(2).fit, 4 chains x 1000':44} {first:8.2f} {'':7} {later:8.2f} {0.5:7.1f}"
-    )
+    name = "BayesianMixture(2).fit, 4 chains x 1000"
+    print(f"{name:44} {first:8.2f} {'':7} {later:8.2f} {0.5:7.1f}")
     first, peer = in_process(PEER, runs)
-    print(f"{'idiomatic NumPyro MCMC, 1 chain x (500+500)':44} {first:8.2f} {'':7} {peer:8.2f}")
+    name = "idiomatic NumPyro MCMC, 1 chain x (500+500)"
+    print(f"{name:44} {first:8.2f} {'':7} {peer:8.2f}")
     print(f"a later fit takes {peer / later:.1f} times less than the peer's single chain")
 
 

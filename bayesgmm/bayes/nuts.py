@@ -37,6 +37,7 @@ class Settings(NamedTuple):
 
     num_warmup: int = 250
     max_tree_depth: int = 7
+    warmup_tree_depth: int = 6
     target_accept_prob: float = 0.9
 
 
@@ -198,7 +199,7 @@ def _kernel(settings: Settings, potential: Any, info: ParamInfo, key: Array) -> 
         dense_mass=False,
         target_accept_prob=settings.target_accept_prob,
         trajectory_length=None,
-        max_tree_depth=settings.max_tree_depth,
+        max_tree_depth=(settings.warmup_tree_depth, settings.max_tree_depth),
         rng_key=key,
     )
     return state, sample

@@ -91,12 +91,13 @@ class Posterior:
         margin: how clear it was, (c, s).
         n_occupied: components that held rows in a drawn allocation, (c, s).
         log_likelihood: log mixture density of every draw and row, (c, s, n).
-        membership: posterior mean membership, (n, k).
         quantities: label-invariant quantities, each (c, s).
         diagnostics, verdict: what they say.
         row_weights: of the data, (n,).
         kept: the chains that single-number answers use: all, or those of the best mode.
         modes: the modes that were scouted, and their shares of the Laplace mass.
+        target, data: the program and what it is evaluated on; None for a fit that was loaded.
+        known_membership: memberships that were saved, (n, k).
     """
 
     structure: Structure
@@ -108,13 +109,45 @@ class Posterior:
     margin: Float[np.ndarray, "c s"]
     n_occupied: Int[np.ndarray, "c s"]
     log_likelihood: Float[np.ndarray, "c s n"]
-    membership: Float[np.ndarray, "n k"]
     quantities: Mapping[str, Float[np.ndarray, "c s"]]
     diagnostics: Diagnostics
     verdict: Verdict
     row_weights: Float[np.ndarray, " n"]
     kept: Bool[np.ndarray, " c"]
     modes: tuple[tuple[str, float], ...] = ()
+    target: Target | None = None
+    data: Data | None = None
+    known_membership: Float[np.ndarray, "n k"] | None = None
+
+    def predict(self, X: Float[Array, "n d"]) -> rows.Prediction:
+        """Posterior mean membership and posterior predictive density of rows, for any program.
+
+        Draws that are kept as Gaussian mixtures need no program; others need their target.
+
+        Raises:
+            InputError: the program is not normal, and its code is not there.
+        """
+        k, kept = self.structure.k, self.kept
+        if self.mixture is not None:
+            flat = Mixture(*(part[kept].reshape(-1, *part.shape[2:]) for part in self.mixture))
+            in_place = np.broadcast_to(np.arange(k), flat.weights.shape)
+            return rows.predict(rows.gaussian_log_joint, flat, None, in_place, X)
+        if self.target is None:
+            raise InputError(
+                "this fit's program is not normal, and predicting needs its code: "
+                "load(path, model='the same file')."
+            )
+        z = self.draws.z[kept].reshape(-1, self.draws.z.shape[-1])
+        order = self.order[kept].reshape(-1, k)
+        return rows.predict(_ProgramLogJoint(self.target), z, self.data, order, X)
+
+    @cached_property
+    def membership(self) -> Float[np.ndarray, "n k"]:
+        """Posterior mean membership of the fitted rows."""
+        if self.known_membership is not None or self.data is None:
+            assert self.known_membership is not None
+            return self.known_membership
+        return self.predict(np.asarray(self.data.X)).membership
 
     @cached_property
     def loo(self) -> Loo:
@@ -361,7 +394,7 @@ def _assemble(
     quantities: dict[str, np.ndarray],
     found: Sequence[Mode],
 ) -> Posterior:
-    row_weights, X = np.asarray(data.row_weights), np.asarray(data.X)
+    row_weights = np.asarray(data.row_weights)
     kept = best_mode(diagnostics, part, row_weights)
     return Posterior(
         structure=target.structure,
@@ -373,9 +406,6 @@ def _assemble(
         margin=part.margin,
         n_occupied=part.n_occupied,
         log_likelihood=part.log_likelihood,
-        membership=predict_rows(
-            target, data, part.draws.z, part.mixture, part.order, kept, X
-        ).membership,
         quantities=quantities,
         diagnostics=diagnostics,
         verdict=verdict(diagnostics, target.structure.k, settings.thresholds),
@@ -384,6 +414,8 @@ def _assemble(
         modes=tuple(
             (mode.origin, float(share)) for mode, share in zip(found, shares(found), strict=True)
         ),
+        target=target,
+        data=data,
     )
 
 
@@ -409,13 +441,13 @@ def rebuild(
         margin=part.margin,
         n_occupied=part.n_occupied,
         log_likelihood=part.log_likelihood,
-        membership=membership,
         quantities=quantities,
         diagnostics=diagnostics,
         verdict=verdict(diagnostics, structure.k, thresholds),
         row_weights=row_weights,
         kept=kept,
         modes=modes,
+        known_membership=membership,
     )
 
 
@@ -433,30 +465,3 @@ def best_mode(
         for g in range(groups.max() + 1)
     ]
     return groups == int(stacking(np.stack(pointwise), row_weights).argmax())
-
-
-@float64
-def predict_rows(
-    target: Target | None,
-    data: Data | None,
-    z: Float[np.ndarray, "c s p"],
-    mixture: Mixture | None,
-    order: Int[np.ndarray, "c s k"],
-    kept: Bool[np.ndarray, " c"],
-    X: Float[np.ndarray, "n d"],
-) -> rows.Prediction:
-    """Posterior mean membership and posterior predictive density of rows, for any program.
-
-    Draws that are kept as Gaussian mixtures need no program; others need their target.
-    """
-    places = order[kept].reshape(-1, order.shape[-1])
-    if mixture is not None:
-        flat = Mixture(*(part[kept].reshape(-1, *part.shape[2:]) for part in mixture))
-        in_place = np.broadcast_to(np.arange(places.shape[1]), places.shape)
-        return rows.predict(rows.gaussian_log_joint, flat, None, in_place, X)
-    if target is None:
-        raise InputError(
-            "this fit's program is not normal, and predicting needs its code: "
-            "load(path, model='the same file')."
-        )
-    return rows.predict(_ProgramLogJoint(target), z[kept].reshape(-1, z.shape[-1]), data, places, X)

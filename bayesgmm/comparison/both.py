@@ -4,6 +4,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -41,10 +42,9 @@ class Both:
         same_likelihood: whether EM maximised the program's own likelihood; if not, the
             maximum-likelihood column is another model's and is headed "Gaussian EM".
         ml: the maximum-likelihood fit.
-        errors: its standard errors.
         posterior: the posterior.
         provenance: what is needed to repeat it.
-        target, data: the program and what it is evaluated on; None for a fit that was loaded.
+        known_errors: standard errors that were saved.
     """
 
     problem: Problem
@@ -52,11 +52,19 @@ class Both:
     model_sha256: str
     same_likelihood: bool
     ml: MaximumLikelihood
-    errors: StandardErrors
     posterior: Posterior
     provenance: Mapping[str, Any]
-    target: Target | None = None
-    data: Data | None = None
+    known_errors: StandardErrors | None = None
+
+    @cached_property
+    def errors(self) -> StandardErrors:
+        """Standard errors of the maximum-likelihood fit."""
+        return self.known_errors or standard_errors(self.ml, self.problem)
+
+    @property
+    def program(self) -> Program | None:
+        """The program; None for a fit that was loaded without it."""
+        return self.posterior.target.program if self.posterior.target else None
 
     @property
     def n_components(self) -> int:
@@ -83,18 +91,14 @@ def join(
 ) -> Both:
     """The Bayesian half, added to a maximum-likelihood fit."""
     posterior = bayes.fit(target, data, ml, settings, key, progress)
-    errors = standard_errors(ml, problem)
     return Both(
         problem,
         program.name,
         program.sha256,
         family_of(program)[1],
         ml,
-        errors,
         posterior,
         provenance,
-        target,
-        data,
     )
 
 

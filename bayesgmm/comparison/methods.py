@@ -127,7 +127,7 @@ def _priors(comparison: "Comparison") -> str:
     )
     phrases = PRIORS.get(first.model) if first.same_likelihood else None
     given: Mapping[str, Any] = comparison.provenance.get("options", {}).get("priors") or {}
-    if phrases is None or first.target is None:
+    if phrases is None or first.program is None:
         changed = listed([f"{name} = {value}" for name, value in given.items()])
         return f"{opening}Its priors are those of its file{', with ' * bool(changed)}{changed}."
     values = _keywords(first) | {name: f"{value}" for name, value in given.items()}
@@ -141,8 +141,8 @@ def _priors(comparison: "Comparison") -> str:
 
 def _keywords(both: Both) -> dict[str, str]:
     """Defaults of the program's keywords; those that come from the data in words."""
-    assert both.target is not None
-    parameters = inspect.signature(both.target.program.model).parameters
+    assert both.program is not None
+    parameters = inspect.signature(both.program.model).parameters
     return {
         name: _COMPUTED.get(name, "") if parameter.default is None else f"{parameter.default:g}"
         for name, parameter in parameters.items()

@@ -216,9 +216,9 @@ def from_tree(tree: xr.DataTree) -> Both:
         model["sha256"],
         model["same_likelihood"],
         fitted,
-        errors,
         posterior,
         json.loads(tree.attrs["provenance"]),
+        errors,
     )
 
 
@@ -309,4 +309,4 @@ def with_program(both: Both, program: Program) -> Both:
         )
     priors = both.provenance.get("options", {}).get("priors")
     target, data = prepare(both.problem, program, both.n_components, priors)
-    return replace(both, target=target, data=data)
+    return replace(both, posterior=replace(both.posterior, target=target, data=data))

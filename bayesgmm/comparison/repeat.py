@@ -109,9 +109,9 @@ def _weighted_by_hand(table: Table) -> bool:
 def _model(comparison: "Comparison") -> str | None:
     """The name of one of the library's programs, or that of the user's file; None for others."""
     first = comparison.fits[0]
-    if first.target is None:
+    if first.program is None:
         return first.model if first.model in model_names() else None
-    path = Path(first.target.program.path)
+    path = Path(first.program.path)
     return first.model if path.parent == models_folder() else path.name or None
 
 

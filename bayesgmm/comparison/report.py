@@ -202,14 +202,14 @@ def remarks(comparison: "Comparison") -> list[str]:
 
 
 def _record(comparison: "Comparison") -> dict[str, Any]:
-    target = comparison.fits[0].target
+    program = comparison.fits[0].program
     told, line = comparison.provenance, command_line(comparison)
     repeat = [("On the command line:", line)] if line else []
     return {
         "repeat": [*repeat, ("In Python:", python_call(comparison))],
         "record": list(_provenance(comparison)),
         "model": comparison.fits[0].model,
-        "program": target.program.text.strip() if target else "",
+        "program": program.text.strip() if program else "",
         "version": told["versions"]["bayesgmm"],
     }
 

@@ -133,21 +133,24 @@ def _runs(ks: Sequence[int]) -> str:
 
 
 def _edge(comparison: "Comparison") -> list[str]:
-    lines = []
-    largest = comparison.fits[-1]
-    for name in ("aic", "bic", "icl"):
-        values = [getattr(each.ml, name) for each in comparison.fits]
-        if (
-            len(values) > 1
-            and np.isfinite(values).all()
-            and int(np.argmin(values)) == len(values) - 1
-        ):
-            lines.append(
-                f"! {name.upper()}'s {largest.n_components} is the edge of the range, reached by "
-                f"{largest.ml.hits} of {largest.ml.n_starts} starts, smallest component "
-                f"{largest.ml.counts.min():.0f} rows: distrust it."
-            )
-    return lines
+    """Criteria that choose the largest k that was tried."""
+    last, ml = len(comparison.fits) - 1, comparison.fits[-1].ml
+    values = {
+        name: [getattr(each.ml, name) for each in comparison.fits] for name in ("aic", "bic", "icl")
+    }
+    names = [
+        name.upper()
+        for name, found in values.items()
+        if last and np.isfinite(found).all() and int(np.argmin(found)) == last
+    ]
+    if not names:
+        return []
+    doubtful = ml.hits < ml.n_starts / 5 or ml.counts.min() < ml.family.min_rows(ml.d) * 5
+    advice = "distrust it" if doubtful else "look further"
+    return [
+        f"! {listed(names)}: {ml.n_components} is the edge of the range, reached by {ml.hits} of "
+        f"{ml.n_starts} starts, smallest component {counted(ml.counts.min(), 'row')}: {advice}."
+    ]
 
 
 def _families(comparison: "Comparison") -> list[str]:

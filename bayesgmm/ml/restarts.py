@@ -91,8 +91,13 @@ class MaximumLikelihood:
         return self.mixture.n_components
 
     @property
+    def d(self) -> int:
+        """Columns of the data."""
+        return int(self.mixture.means.shape[-1])
+
+    @property
     def n_parameters(self) -> int:
-        return self.family.n_parameters(self.n_components, self.mixture.means.shape[-1])
+        return self.family.n_parameters(self.n_components, self.d)
 
     @property
     def hits(self) -> int:

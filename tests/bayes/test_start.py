@@ -73,7 +73,7 @@ def mode_at(log_mass):
     ],
 )
 def test_the_generalised_m_step_puts_every_parameter_near_ems(program, covariance_type):
-    X, ml = em(covariance_type, 1 if program == "conjugate" else 2)
+    X, ml = em(covariance_type, 1 if program == "conjugate" else 2, "in unlike units")
     target, data = prepared(X, program, 2)
     resp = responsibilities(ml.mixture, X)
     centre, spread = start._typical(start._Stage(target, data, 0 * resp, PRIOR))
@@ -91,7 +91,7 @@ def test_the_generalised_m_step_puts_every_parameter_near_ems(program, covarianc
 
 
 def test_a_program_that_is_not_normal_starts_at_em_too():
-    X, ml = em("diag")
+    X, ml = em("diag", place="in unlike units")
     target, data = prepared(X, student, 2)
     best = modes(target, data, [ml.mixture], jax.random.key(0))[0]
     sites, _ = target.draw(jnp.asarray(best.z), data)
