@@ -213,11 +213,8 @@ def _compare(options: argparse.Namespace) -> None:
     from bayesgmm.data.randomness import generator
 
     rng, seed = generator(options.seed)
-    program, settings, priors = (
-        load_model(options.model),
-        _settings(options),
-        _priors(options.prior),
-    )
+    program, settings = load_model(options.model), _settings(options)
+    priors = _priors(options.prior)
     told = {"n_components": ks, "priors": priors or None, "criterion": options.criterion}
     with _Progress(options.quiet) as progress:
         comparison = compare.run(

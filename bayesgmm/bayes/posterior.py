@@ -48,6 +48,7 @@ class Settings:
     max_draws: int | None = None
     guide: str = "full_rank"
     thresholds: Thresholds = Thresholds()
+    look_early: bool = False
 
     def __post_init__(self) -> None:
         if self.inference not in INFERENCES:
@@ -72,9 +73,16 @@ class Settings:
         return nuts.Settings(num_warmup=self.num_warmup or nuts.Settings().num_warmup)
 
     @property
-    def budget(self) -> int:
-        """Draws of each chain at most."""
-        return self.max_draws or 4 * self.num_draws
+    def looks(self) -> list[int]:
+        """After how many chunks of draws the diagnostics are looked at; the last is the budget.
+
+        With `look_early` the first look comes after one chunk, so that a fit that cannot converge
+        within the budget costs little.
+        """
+        least = -(-self.num_draws // nuts.CHUNK)
+        most = -(-(self.max_draws or 4 * self.num_draws) // nuts.CHUNK)
+        looks = sorted({*range(least, most + 1, least), most})
+        return [1, *looks] if self.look_early and least > 1 else looks
 
 
 @dataclass(frozen=True)
@@ -249,10 +257,12 @@ def _sample(
     chains = nuts.begin(target, data, found, settings.num_chains, key, kernel)
     chains = nuts.warm_up(target, data, chains, key_warm, kernel, progress)
     parts: list[Crossed] = []
+    looks = iter(settings.looks)
     while True:
-        chains, draws = nuts.advance(target, data, chains, settings.num_draws, kernel, progress)
-        part_key = jax.random.fold_in(key_rows, len(parts))
-        parts.append(_cross(target, data, ml, draws, part_key))
+        for _ in range(next(looks) - len(parts)):
+            chains, draws = nuts.advance(target, data, chains, nuts.CHUNK, kernel, progress)
+            part_key = jax.random.fold_in(key_rows, len(parts))
+            parts.append(_cross(target, data, ml, draws, part_key))
         diagnostics, quantities = examine(
             _joined(parts), ml.n_components, np.asarray(data.row_weights), settings.thresholds
         )
@@ -261,13 +271,14 @@ def _sample(
 
 
 def _enough(found: Diagnostics, n_parts: int, settings: Settings) -> bool:
-    thresholds = settings.thresholds
+    """Whether the diagnostics pass, or the budget is spent, or what is left of it cannot do."""
+    thresholds, most = settings.thresholds, settings.looks[-1]
+    wanted = n_parts * nuts.CHUNK >= settings.num_draws
     passed = found.worst_r_hat <= thresholds.r_hat and found.lowest_ess >= thresholds.ess
-    left = settings.budget // settings.num_draws - n_parts
-    reach = found.lowest_ess * (n_parts + left) / n_parts
+    reach = found.lowest_ess * most / n_parts
     apart = not found.worst_r_hat <= GIVE_UP_R_HAT or len(set(found.chain_modes)) > 1
     hopeless = apart and not reach * GIVE_UP_FACTOR >= thresholds.ess
-    return passed or left <= 0 or hopeless
+    return (passed and wanted) or n_parts >= most or hopeless
 
 
 def _approximate(

@@ -2,7 +2,8 @@
 
 import html
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from bayesgmm.bayes import posterior as bayes
 from bayesgmm.bayes.driver import Progress, silent
 from bayesgmm.bayes.loo import difference
 from bayesgmm.bayes.program import Program, load_model
+from bayesgmm.bayes.target import Data, Target
 from bayesgmm.comparison import both as pair
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.summary import Summary, model_label
@@ -25,7 +27,7 @@ from bayesgmm.data.ranges import component_range
 from bayesgmm.data.table import Table, read_table
 from bayesgmm.gaussian.families import families_for
 from bayesgmm.ml import restarts
-from bayesgmm.ml.restarts import Problem
+from bayesgmm.ml.restarts import MaximumLikelihood, Problem
 from bayesgmm.ml.selection import Selection, check_criterion, scan
 
 
@@ -375,13 +377,16 @@ def run(
     fits = restarts.fit_range(table, ks, family_name, rng, ml_settings, quiet=True)
     progress("maximum likelihood", 1, 1)
     provenance = pair.provenance_of(problem, program, seed, options)
-    joined = []
-    for ml, (target, data) in zip(fits, prepared, strict=True):
+    keys = [pair.jax_key(rng) for _ in ks]
+    settings = replace(settings, look_early=True)
+
+    def sampled(ml: MaximumLikelihood, ready: tuple[Target, Data], key: Any) -> Both:
         told = _at(progress, ml.n_components)
-        key = pair.jax_key(rng)
-        joined.append(
-            pair.join(problem, program, ml, target, data, settings, key, provenance, told)
-        )
+        return pair.join(problem, program, ml, *ready, settings, key, provenance, told)
+
+    # Tracing one k holds Python's lock, sampling another does not: two at a time use both.
+    with ThreadPoolExecutor(2) as pool:
+        joined = list(pool.map(sampled, fits, prepared, keys))
     progress("covariance families", 0, 1)
     names = [member.name for member in families_for(len(table.columns))]
     families = scan(table, ks, names, rng, criterion, n_init, known=fits)

@@ -45,13 +45,13 @@ def student(X, k, *, location=None, spread=None, df=4.0):
     location = (X.min(0) + X.max(0)) / 2 if location is None else location
     spread = X.max(0) - X.min(0) if spread is None else spread
     weights = numpyro.sample("weights", dist.Dirichlet(jnp.full(k, 2.0)))
-    across = dist.Normal(location[0], spread[0]).expand([k]).to_event(1)
-    first = numpyro.sample("first", dist.TransformedDistribution(across, OrderedTransform()))
+    standard = dist.Normal(0.0, 1.0).expand([k]).to_event(1)
+    rank = numpyro.sample("rank", dist.TransformedDistribution(standard, OrderedTransform()))
     with numpyro.plate("cluster", k):
         others = numpyro.sample("others", dist.Normal(location[1:], spread[1:]).to_event(1))
         width = numpyro.sample("width", dist.LogNormal(jnp.log(spread / 5), 0.7).to_event(1))
-        numpyro.deterministic("centre", jnp.concatenate([first[:, None], others], axis=-1))
-    centre = jnp.concatenate([first[:, None], others], axis=-1)
+        first = location[:1] + spread[:1] * (rank[:, None] - 0.5)
+        centre = numpyro.deterministic("centre", jnp.concatenate([first, others], axis=-1))
     with numpyro.plate("rows", n):
         components = dist.StudentT(df, centre, width).to_event(1)
         mixture = dist.MixtureSameFamily(dist.Categorical(weights), components)

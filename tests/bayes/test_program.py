@@ -155,10 +155,10 @@ def test_sites_are_told_apart_by_the_cluster_plate():
     assert structure.mixture == "values"
     assert not structure.gaussian
     assert dict(structure.cluster_axes) == {"weights": -1, "others": -2, "width": -2, "centre": -2}
-    assert structure.shared == ("first",)
+    assert structure.shared == ("rank",)
     assert {latent.name: latent.shape for latent in structure.latents} == {
         "weights": (1,),
-        "first": (2,),
+        "rank": (2,),
         "others": (2, 1),
         "width": (2, 2),
     }

@@ -30,7 +30,7 @@ def drawn(guide="full_rank", shift=0.0, seed=0):
     mode = Mode(MEAN + shift * factor.sum(1), 0.0, factor, 0.0, "here")
     with jax.enable_x64(True):
         key = jax.random.key(seed)
-        return approximate(target, data, mode, 4, 500, key, Settings(guide, num_steps=600))
+        return approximate(target, data, mode, 4, 500, key, Settings(guide))
 
 
 @pytest.fixture(scope="module")

@@ -35,9 +35,9 @@ GRIDS = [  # data, family, numbers of components, starts
     ("faithful", "VVV", (2, 3), 40),
     ("faithful", "EEE", (1, 2, 3), 12),
     ("iris", "VVV", (2, 3), 60),
-    ("iris", "EEE", (3, 4), 40),
-    ("galaxies", "VVV", (3, 4), 60),
-    ("galaxies as in MASS", "VVV", (3, 4), 60),
+    ("iris", "EEE", (3, 4), 16),
+    ("galaxies", "VVV", (3, 4), 40),
+    ("galaxies as in MASS", "VVV", (3, 4), 40),
 ]
 CELLS = [(data, name, k) for data, name, ks, _ in GRIDS for k in ks]
 

@@ -1,0 +1,493 @@
+"""The whole line, from a maximum-likelihood fit to a relabelled posterior with its verdict."""
+
+from dataclasses import replace
+from functools import cache
+
+import arviz
+import jax
+import jax.monitoring
+import jax.numpy as jnp
+import numpy as np
+import numpyro
+import numpyro.distributions as dist
+import pytest
+from scipy.special import logsumexp
+from scipy.stats import norm
+from scipy.stats import t as student_t
+
+import bayesgmm as bg
+from bayesgmm.bayes import diagnose, driver, posterior
+from bayesgmm.bayes.diagnose import Thresholds
+from bayesgmm.bayes.draws import Draws, concatenate
+from bayesgmm.bayes.posterior import Crossed, Settings
+from bayesgmm.bayes.program import Latent, Structure
+from bayesgmm.comparison import both as pair
+from bayesgmm.gaussian.mixture import Mixture, log_density
+from bayesgmm.ml import restarts
+from tests.bayes.cases import clear_rows, mixtures, prepared, problem_of, student
+
+X = clear_rows()
+OPTIONS = {"num_chains": 2, "num_draws": 250, "n_init": 4}
+
+
+def fitted(rows=X, seed=0, model="gaussian_diag", k=2, weights=None, **options):
+    estimator = bg.BayesianMixture(k, model=model, random_state=seed, **(OPTIONS | options))
+    return estimator.fit(rows, sample_weight=weights)
+
+
+@cache
+def first():
+    return fitted()
+
+
+@cache
+def heavy_tailed():
+    return fitted(model=student, num_draws=500)
+
+
+def arrays(fit):
+    """Every number that a posterior holds."""
+    found = fit.both_.posterior
+    return {
+        "z": found.draws.z,
+        "log_posterior": found.draws.log_posterior,
+        "order": found.order,
+        "margin": found.margin,
+        "n_occupied": found.n_occupied,
+        "log_likelihood": found.log_likelihood,
+        "membership": found.membership,
+        **found.draws.stats,
+        **found.sites,
+        **found.quantities,
+    }
+
+
+def assert_same_bits(one, other):
+    one, other = arrays(one), arrays(other)
+    assert set(one) == set(other)
+    for name, values in one.items():
+        np.testing.assert_array_equal(values, other[name], err_msg=name)
+
+
+# --- repeatable, quiet and compiled once ---------------------------------------------------------
+
+
+def test_the_same_seed_gives_the_same_bits():
+    assert_same_bits(first(), fitted())
+
+
+def test_the_number_of_threads_changes_no_bit(monkeypatch):
+    expected = first()
+    monkeypatch.setattr(driver, "cores", lambda: 1)
+    assert_same_bits(expected, fitted())
+
+
+def test_another_seed_gives_other_draws_of_the_same_posterior():
+    one, other = first().both_.posterior, fitted(seed=1).both_.posterior
+    assert not np.array_equal(one.draws.z, other.draws.z)
+    for name in ("weights", "means", "sds"):
+        a, b = one.sites[name], other.sites[name]
+        assert (np.abs(a.mean((0, 1)) - b.mean((0, 1))) < 0.5 * a.std((0, 1))).all()
+
+
+def test_a_second_fit_of_the_same_shapes_compiles_nothing():
+    first().predict_proba(X)
+    compiled = []
+
+    def heard(event, duration, **_):
+        if "backend_compile" in event:
+            compiled.append(event)
+
+    programs = len(driver._programs)
+    jax.monitoring.register_event_duration_secs_listener(heard)
+    try:
+        fitted(clear_rows(seed=7), seed=3).predict_proba(X)
+        assert compiled == []
+        assert len(driver._programs) == programs
+        jax.jit(lambda x: x + len(compiled))(1.0)
+        assert compiled
+    finally:
+        jax.monitoring.unregister_event_duration_listener(heard)
+
+
+def test_fitting_leaves_the_users_settings_alone():
+    before, state = dict(jax.config.values), np.random.get_state()[1].copy()
+    fitted(num_draws=100)
+    fitted(inference="vi", num_draws=100)
+    assert dict(jax.config.values) == before
+    assert jnp.zeros(1).dtype == np.float32
+    np.testing.assert_array_equal(np.random.get_state()[1], state)
+
+
+def test_an_enclosing_program_does_not_see_the_fit():
+    with numpyro.handlers.trace() as seen, numpyro.handlers.seed(rng_seed=0):
+        fitted(num_draws=100)
+    assert not seen
+
+
+# --- what a fit holds ----------------------------------------------------------------------------
+
+
+def test_a_clear_mixture_is_stable_and_near_the_maximum_likelihood_fit():
+    fit = first()
+    assert fit.verdict_.name == diagnose.STABLE
+    found, ml = fit.both_.posterior, fit.ml_.mixture
+    assert found.kept.all()
+    np.testing.assert_allclose(found.sites["means"].mean((0, 1)), ml.means, atol=0.2)
+    np.testing.assert_allclose(found.sites["weights"].mean((0, 1)), ml.weights, atol=0.03)
+    labels = (X[:, 0] > 0).astype(int)
+    np.testing.assert_array_equal(fit.labels_, labels)
+
+
+def test_the_sites_are_those_of_the_draws_in_ems_order():
+    fit = first()
+    found = fit.both_.posterior
+    with jax.enable_x64(True):
+        for c, s in ((0, 0), (1, 17), (1, -1)):
+            sites, _ = found.target.draw(jnp.asarray(found.draws.z[c, s]), found.data)
+            order = found.order[c, s]
+            np.testing.assert_allclose(found.sites["means"][c, s], sites["means"][order])
+            np.testing.assert_allclose(found.sites["weights"][c, s], sites["weights"][order])
+            np.testing.assert_allclose(found.sites["log_tau"][c, s], sites["log_tau"])
+
+
+def test_the_mixture_says_the_same_as_the_sites():
+    found = first().both_.posterior
+    np.testing.assert_array_equal(found.mixture.weights, found.sites["weights"])
+    np.testing.assert_array_equal(found.mixture.means, found.sites["means"])
+    sds = np.diagonal(found.mixture.scale_tril, axis1=-2, axis2=-1)
+    np.testing.assert_allclose(sds, found.sites["sds"])
+
+
+def test_the_log_likelihood_is_the_density_of_each_draw():
+    found = first().both_.posterior
+    expected = log_density(found.mixture, X)
+    np.testing.assert_allclose(found.log_likelihood, expected, rtol=1e-9)
+
+
+def test_predictions_are_averages_over_the_draws():
+    fit, rows = first(), clear_rows(9, seed=4)
+    weights, means, factors = fit.both_.posterior.mixture
+    sds = np.diagonal(factors, axis1=-2, axis2=-1)
+    density = norm.pdf(rows[:, None], means[:, :, None], sds[:, :, None]).prod(-1)
+    joint = weights[:, :, None] * density
+    total = joint.sum(-1)
+    np.testing.assert_allclose(fit.score_samples(rows), np.log(total.mean((0, 1))), rtol=1e-9)
+    expected = (joint / total[..., None]).mean((0, 1))
+    np.testing.assert_allclose(fit.predict_proba(rows), expected, atol=1e-10)
+    np.testing.assert_array_equal(fit.predict(rows), expected.argmax(1))
+
+
+def test_the_tree_is_one_that_arviz_takes():
+    tree = first().posterior_
+    summary = arviz.summary(tree, var_names=["weights", "means"], round_to="none")
+    found = first().both_.posterior.sites["weights"].mean((0, 1))
+    np.testing.assert_allclose(summary["mean"].iloc[:2].astype(float), found, rtol=1e-9)
+    assert tree.posterior["means"].dims == ("chain", "draw", "cluster", "feature")
+    loo = arviz.loo(tree, reff=min(1.0, first().diagnostics_.ess_bulk["log-likelihood"] / 500))
+    assert loo.elpd == pytest.approx(first().loo_.elpd, rel=1e-6)
+
+
+@pytest.mark.parametrize("k", [np.int64(2), 2])
+def test_numbers_of_numpy_are_taken_like_pythons(k):
+    fit = fitted(k=k, priors={"location": np.array([0.0, 0.1]), "weights": np.float64(1)})
+    assert fit.posterior_.attrs
+    assert fit.both_.n_components == 2
+
+
+def test_counts_are_repeated_rows(tmp_path):
+    counts = np.arange(60) % 3
+    weighted, repeated = fitted(weights=counts), fitted(np.repeat(X, counts, axis=0))
+    a, b = weighted.both_.posterior, repeated.both_.posterior
+    z = a.draws.z[0, 0]
+    with jax.enable_x64(True):
+        values = [float(each.target.potential(jnp.asarray(z), each.data)) for each in (a, b)]
+    assert values[0] == pytest.approx(values[1], rel=1e-12)
+    np.testing.assert_allclose(
+        a.sites["means"].mean((0, 1)), b.sites["means"].mean((0, 1)), atol=0.1
+    )
+    assert a.loo.elpd == pytest.approx(b.loo.elpd, abs=1.0)
+
+
+def test_progress_is_told_in_order():
+    told = []
+    fitted(progress=lambda *what: told.append(what))
+    names = list(dict.fromkeys(what for what, _, _ in told))
+    assert names == ["maximum likelihood", "finding modes", "warming up", "sampling"]
+    assert all(0 <= done <= total for _, done, total in told)
+
+
+# --- how long it runs ----------------------------------------------------------------------------
+
+
+def test_sampling_runs_on_until_it_is_enough():
+    fit = fitted(num_draws=250, max_draws=2500, thresholds=Thresholds(ess=1000.0))
+    draws = fit.both_.posterior.draws.z.shape[1]
+    assert 250 < draws < 2500
+    assert fit.diagnostics_.lowest_ess >= 1000
+    assert fit.diagnostics_.n_draws == 2 * draws
+
+
+def test_the_budget_is_kept():
+    fit = fitted(num_draws=250, max_draws=500, thresholds=Thresholds(ess=700.0))
+    assert fit.both_.posterior.draws.z.shape[1] == 500
+
+
+def test_what_cannot_be_reached_is_not_tried():
+    fit = fitted(num_draws=250, max_draws=5000, thresholds=Thresholds(ess=1e9, r_hat=0.9))
+    assert fit.verdict_.name == diagnose.NOT_CONVERGED
+
+
+@pytest.mark.parametrize(("num_draws", "max_draws"), [(300, 300), (100, 200)])
+def test_there_are_never_more_draws_than_allowed(num_draws, max_draws):
+    fit = fitted(num_draws=num_draws, max_draws=max_draws, thresholds=Thresholds(ess=1e6))
+    assert num_draws <= fit.both_.posterior.draws.z.shape[1] <= max_draws
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        ({"inference": "nut"}, ["inference='nut'", "did you mean 'nuts'", "vi"]),
+        ({"guide": "meanfield"}, ["guide='meanfield'", "did you mean 'mean_field'"]),
+        ({"num_chains": 1}, ["num_chains=1", "at least 2"]),
+        ({"num_draws": 10}, ["num_draws=10", "at least 100"]),
+        ({"num_warmup": 10}, ["num_warmup=10", "at least 50"]),
+        ({"num_draws": 500, "max_draws": 400}, ["max_draws=400", "num_draws=500"]),
+    ],
+)
+def test_settings_that_cannot_work_are_told_in_one_line(options, parts):
+    with pytest.raises(bg.InputError) as caught:
+        Settings(**options)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert [part for part in parts if part not in message] == []
+
+
+# --- a program of the user's ---------------------------------------------------------------------
+
+
+def test_a_users_program_goes_the_whole_line():
+    fit = heavy_tailed()
+    found = fit.both_.posterior
+    assert fit.verdict_.name == diagnose.STABLE
+    assert found.mixture is None
+    assert set(found.sites) == {"weights", "rank", "others", "width", "centre"}
+    assert (np.diff(found.sites["rank"], axis=-1) > 0).all()
+    assert (found.order == [0, 1]).all()
+    assert (np.diff(found.sites["centre"][..., 0], axis=-1) > 0).all()
+    text = str(fit.summary())
+    for part in ("student", "Gaussian EM", "centre", "width", "others"):
+        assert part in text
+
+
+def test_a_users_program_predicts_by_its_own_density():
+    fit, rows = heavy_tailed(), clear_rows(7, seed=4)
+    sites = fit.both_.posterior.sites
+    density = student_t.logpdf(
+        rows[:, None], 4.0, sites["centre"][:, :, None], sites["width"][:, :, None]
+    ).sum(-1)
+    joint = np.log(sites["weights"][:, :, None]) + density
+    total = logsumexp(joint, axis=-1)
+    expected = np.exp(joint - total[..., None]).mean((0, 1))
+    np.testing.assert_allclose(fit.predict_proba(rows), expected, atol=1e-10)
+    np.testing.assert_allclose(
+        fit.score_samples(rows), np.log(np.exp(total).mean((0, 1))), rtol=1e-9
+    )
+
+
+def test_a_users_program_is_saved_and_predicts_again_with_its_code(tmp_path):
+    fit = heavy_tailed()
+    path = fit.save(tmp_path / "fit.nc")
+    loaded = bg.BayesianMixture.load(path)
+    assert str(loaded.summary()) == str(fit.summary())
+    np.testing.assert_array_equal(loaded.labels_, fit.labels_)
+    with pytest.raises(bg.InputError, match="predicting needs its code"):
+        loaded.predict_proba(X)
+    again = bg.BayesianMixture.load(path, model=student)
+    np.testing.assert_array_equal(again.predict_proba(X), fit.predict_proba(X))
+    np.testing.assert_array_equal(again.score_samples(X), fit.score_samples(X))
+
+
+def test_another_program_than_the_fitted_one_is_refused(tmp_path):
+    path = heavy_tailed().save(tmp_path / "fit.nc")
+    with pytest.raises(bg.InputError, match="is not the program of this fit") as caught:
+        bg.BayesianMixture.load(path, model="gaussian")
+    assert "\n" not in str(caught.value)
+
+
+def test_programs_without_a_source_are_not_taken_for_each_other(tmp_path):
+    def sourceless(df):
+        space = {"student": student}
+        exec(f"def model(X, k): student(X, k, df={df})", space)
+        return space["model"]
+
+    path = fitted(model=sourceless(4.0), num_draws=100).save(tmp_path / "fit.nc")
+    with pytest.raises(bg.InputError):
+        bg.BayesianMixture.load(path, model=sourceless(1.0))
+
+
+def test_a_file_with_the_name_of_our_program_is_still_the_users(tmp_path):
+    path = tmp_path / "gaussian_diag.py"
+    path.write_text(
+        "from tests.bayes.cases import student\n\n\ndef model(X, k):\n    student(X, k)\n"
+    )
+    fit = fitted(model=path, num_draws=100)
+    assert not fit.both_.same_likelihood
+
+
+def one_column(X, k):
+    """Laplace components of one column, as a vector."""
+    weights = numpyro.sample("weights", dist.Dirichlet(jnp.ones(k)))
+    with numpyro.plate("cluster", k):
+        centre = numpyro.sample("centre", dist.Normal(0.0, 10.0))
+        width = numpyro.sample("width", dist.LogNormal(0.0, 1.0))
+    with numpyro.plate("rows", X.shape[0]):
+        components = dist.Laplace(centre, width)
+        mixture = dist.MixtureSameFamily(dist.Categorical(weights), components)
+        numpyro.sample("values", mixture, obs=X[:, 0])
+
+
+def test_a_users_program_may_observe_one_column_as_a_vector():
+    fit = fitted(X[:, :1], model=one_column)
+    assert fit.predict_proba(X[:5, :1]).shape == (5, 2)
+    np.testing.assert_array_equal(fit.labels_, (X[:, 0] > 0).astype(int))
+
+
+def equal_weights(X, k, *, location=None, spread=None):
+    """A program that does not sample its weights."""
+    weights = numpyro.deterministic("weights", jnp.full(k, 1 / k))
+    with numpyro.plate("cluster", k):
+        centre = numpyro.sample("centre", dist.Normal(location, spread).to_event(1))
+    components = dist.Normal(centre, 1.0).to_event(1)
+    with numpyro.plate("rows", X.shape[0]):
+        mixture = dist.MixtureSameFamily(dist.Categorical(weights), components)
+        numpyro.sample("X", mixture, obs=X)
+
+
+def test_a_program_with_fixed_weights_can_be_stable():
+    fit = fitted(model=equal_weights, num_draws=500)
+    assert fit.verdict_.name == diagnose.STABLE
+
+
+def site_called(name):
+    def program(X, k):
+        numpyro.sample(name, dist.Normal(0.0, 1.0))
+        equal_weights(X, k, location=jnp.zeros(2), spread=5.0)
+
+    return program
+
+
+@pytest.mark.parametrize("name", ["chain", "draw", "feature", "mode", "block/scale"])
+def test_a_site_may_have_any_name_or_is_refused_before_the_work(name):
+    try:
+        prepared(X, site_called(name), 2)
+    except bg.InputError as error:
+        assert name in str(error)
+    else:
+        fit = fitted(model=site_called(name), num_draws=100)
+        assert len(fit.posterior_.posterior.data_vars) >= 3
+
+
+def test_a_constant_column_is_refused_before_the_work():
+    with pytest.raises(bg.InputError, match="constant"):
+        fitted(np.column_stack([X, np.ones(60)]))
+
+
+# --- saved, and crossed by hand ------------------------------------------------------------------
+
+
+def test_thresholds_survive_saving(tmp_path):
+    strict = Thresholds(unoccupied=-1.0)
+    fit = fitted(thresholds=strict)
+    assert fit.verdict_.name == diagnose.OVER_FITTED
+    loaded = bg.BayesianMixture.load(fit.save(tmp_path / "fit.nc"))
+    assert loaded.verdict_ == fit.verdict_
+
+
+def by_hand(shift):
+    """Draws around a mixture; the means of the last of four chains are shifted."""
+    c, s = 4, 200
+    stack = mixtures((c, s), 2, 2, apart=8.0)
+    means = stack.means - 4.0
+    means[3] += shift
+    stack = Mixture(stack.weights, means, stack.scale_tril)
+    log_likelihood = log_density(stack, X)
+    rng = np.random.default_rng(0)
+    stats = {"energy": rng.normal(size=(c, s)), "diverging": np.zeros((c, s), bool)}
+    draws = Draws(rng.normal(size=(c, s, 1)), log_likelihood.sum(-1), None, stats)
+    return Crossed(
+        draws,
+        {"weights": stack.weights},
+        stack,
+        np.broadcast_to(np.arange(2), (c, s, 2)).copy(),
+        np.full((c, s), np.inf),
+        np.full((c, s), 2),
+        log_likelihood,
+    )
+
+
+def rebuilt(part):
+    structure = Structure(2, (Latent("z", (1,)),), "X", (("weights", -1),), (), True)
+    membership = np.full((60, 2), 0.5)
+    return posterior.rebuild(part, structure, "nuts", membership, np.ones(60), ())
+
+
+def test_chains_of_one_mode_are_all_kept():
+    found = rebuilt(by_hand(0.0))
+    assert found.diagnostics.chain_modes == (0, 0, 0, 0)
+    assert found.kept.all()
+
+
+def test_numbers_come_from_the_mode_that_predicts_best():
+    part = by_hand(2.0)
+    found = rebuilt(part)
+    assert found.diagnostics.chain_modes == (0, 0, 0, 1)
+    assert diagnose.MULTIMODAL in [flag.name for flag in found.verdict.flags]
+    np.testing.assert_array_equal(found.kept, [True, True, True, False])
+    alone = Crossed(*jax.tree.map(lambda a: a[:3], tuple(part)))
+    assert found.predict(X[:4]).log_density == pytest.approx(rebuilt(alone).predict(X[:4])[0])
+    assert len(found.loo.pointwise) == 60
+    assert found.loo.elpd > rebuilt(by_hand(0.0)).loo.elpd - 5
+
+
+def test_parts_of_a_run_join_into_the_whole():
+    whole = by_hand(0.0)
+    parts = [
+        jax.tree.map(lambda a, half=half: a[:, half], whole)
+        for half in (slice(0, 80), slice(80, None))
+    ]
+    joined = posterior._joined(parts)
+    for one, other in zip(jax.tree.leaves(joined), jax.tree.leaves(whole), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert concatenate([whole.draws]) is whole.draws
+
+
+def test_joining_keeps_the_density_of_an_approximation():
+    draws = by_hand(0.0).draws
+    approximate = draws._replace(log_approximation=draws.log_posterior - 1)
+    joined = concatenate([approximate, approximate])
+    assert joined.log_approximation.shape == (4, 400)
+    np.testing.assert_array_equal(joined.log_approximation, joined.log_posterior - 1)
+
+
+@pytest.mark.parametrize("place", [(0.0, 2000.0), (7.0, -2e5), (0.0, 1e7)])
+def test_a_fit_follows_the_origin_of_the_columns(place):
+    moved = fitted(X + np.array(place), num_draws=500)
+    assert moved.verdict_.name == diagnose.STABLE
+    means = moved.both_.posterior.sites["means"].mean((0, 1)) - np.array(place)
+    np.testing.assert_allclose(means, first().both_.posterior.sites["means"].mean((0, 1)), atol=0.1)
+    assert moved.loo_.elpd == pytest.approx(first().loo_.elpd, abs=0.5)
+
+
+def test_the_pivot_is_the_order_of_the_maximum_likelihood_fit():
+    problem = problem_of(X)
+    target, data = prepared(X, "gaussian_diag", 2)
+    ml = restarts.fit(
+        problem.table, 2, "diag", np.random.default_rng(0), restarts.Settings(n_init=4)
+    )
+    flipped = Mixture(*(np.asarray(part)[::-1].copy() for part in ml.mixture))
+    optimum = replace(ml.optima[0], mixture=flipped)
+    turned = replace(ml, mixture=flipped, optima=(optimum,))
+    key = pair.jax_key(np.random.default_rng(0))
+    found = posterior.fit(target, data, turned, Settings(num_chains=2, num_draws=250), key)
+    np.testing.assert_allclose(found.sites["means"].mean((0, 1)), flipped.means, atol=0.3)
