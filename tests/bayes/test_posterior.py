@@ -20,8 +20,9 @@ from bayesgmm.bayes import diagnose, driver, posterior
 from bayesgmm.bayes.diagnose import Thresholds
 from bayesgmm.bayes.draws import Draws, concatenate
 from bayesgmm.bayes.posterior import Crossed, Settings
-from bayesgmm.bayes.program import Latent, Structure
+from bayesgmm.bayes.program import Latent, Structure, load_model
 from bayesgmm.comparison import both as pair
+from bayesgmm.comparison import record
 from bayesgmm.gaussian.mixture import Mixture, log_density
 from bayesgmm.ml import restarts
 from tests.bayes.cases import clear_rows, mixtures, prepared, problem_of, student
@@ -111,9 +112,9 @@ def test_a_second_fit_of_the_same_shapes_compiles_nothing():
 
 
 def test_fitting_leaves_the_users_settings_alone():
+    first()  # sets the folder of the compilation cache, which is the one exception
     before, state = dict(jax.config.values), np.random.get_state()[1].copy()
     fitted(num_draws=100)
-    fitted(inference="vi", num_draws=100)
     assert dict(jax.config.values) == before
     assert jnp.zeros(1).dtype == np.float32
     np.testing.assert_array_equal(np.random.get_state()[1], state)
@@ -153,8 +154,8 @@ def test_the_sites_are_those_of_the_draws_in_ems_order():
 
 def test_the_mixture_says_the_same_as_the_sites():
     found = first().both_.posterior
-    np.testing.assert_array_equal(found.mixture.weights, found.sites["weights"])
-    np.testing.assert_array_equal(found.mixture.means, found.sites["means"])
+    np.testing.assert_allclose(found.mixture.weights, found.sites["weights"], rtol=1e-12)
+    np.testing.assert_allclose(found.mixture.means, found.sites["means"], rtol=1e-12)
     sds = np.diagonal(found.mixture.scale_tril, axis1=-2, axis2=-1)
     np.testing.assert_allclose(sds, found.sites["sds"])
 
@@ -184,18 +185,26 @@ def test_the_tree_is_one_that_arviz_takes():
     found = first().both_.posterior.sites["weights"].mean((0, 1))
     np.testing.assert_allclose(summary["mean"].iloc[:2].astype(float), found, rtol=1e-9)
     assert tree.posterior["means"].dims == ("chain", "draw", "cluster", "feature")
-    loo = arviz.loo(tree, reff=min(1.0, first().diagnostics_.ess_bulk["log-likelihood"] / 500))
+    diagnostics = first().diagnostics_
+    reff = min(1.0, diagnostics.ess_bulk["log-likelihood"] / diagnostics.n_draws)
+    loo = arviz.loo(tree, reff=reff)
     assert loo.elpd == pytest.approx(first().loo_.elpd, rel=1e-6)
 
 
-@pytest.mark.parametrize("k", [np.int64(2), 2])
-def test_numbers_of_numpy_are_taken_like_pythons(k):
-    fit = fitted(k=k, priors={"location": np.array([0.0, 0.1]), "weights": np.float64(1)})
-    assert fit.posterior_.attrs
-    assert fit.both_.n_components == 2
+def test_priors_may_be_arrays(tmp_path):
+    fit = fitted(priors={"location": np.array([0.0, 0.1]), "sd_spread": np.float32(0.7)})
+    loaded = bg.BayesianMixture.load(fit.save(tmp_path / "fit.nc"))
+    np.testing.assert_allclose(loaded.priors["location"], [0.0, 0.1])
 
 
-def test_counts_are_repeated_rows(tmp_path):
+def test_the_number_of_components_may_be_numpys():
+    estimator = bg.BayesianMixture(random_state=0, model="gaussian_diag", **OPTIONS)
+    fit = estimator.set_params(n_components=np.int64(2)).fit(X)
+    assert_same_bits(fit, first())
+    assert fit.posterior_.attrs["model"] == first().posterior_.attrs["model"]
+
+
+def test_counts_are_repeated_rows():
     counts = np.arange(60) % 3
     weighted, repeated = fitted(weights=counts), fitted(np.repeat(X, counts, axis=0))
     a, b = weighted.both_.posterior, repeated.both_.posterior
@@ -228,14 +237,51 @@ def test_sampling_runs_on_until_it_is_enough():
     assert fit.diagnostics_.n_draws == 2 * draws
 
 
+def test_an_early_look_does_not_end_a_run_early():
+    early = replace(Settings(num_draws=1000), look_early=True)
+    assert Settings(num_draws=1000).looks == [4, 8, 12, 16]
+    assert early.looks == [1, 4, 8, 12, 16]
+    assert Settings(num_draws=250, max_draws=500).looks == [1, 2]
+
+
 def test_the_budget_is_kept():
     fit = fitted(num_draws=250, max_draws=500, thresholds=Thresholds(ess=700.0))
     assert fit.both_.posterior.draws.z.shape[1] == 500
 
 
-def test_what_cannot_be_reached_is_not_tried():
-    fit = fitted(num_draws=250, max_draws=5000, thresholds=Thresholds(ess=1e9, r_hat=0.9))
-    assert fit.verdict_.name == diagnose.NOT_CONVERGED
+def told(r_hat, ess, chain_modes=(0, 0)):
+    return diagnose.Diagnostics(
+        r_hat={"log posterior": r_hat},
+        ess_bulk={"log posterior": ess},
+        ess_tail={"log posterior": 2 * ess},
+        e_bfmi=1.0,
+        divergences=0,
+        n_draws=2000,
+        non_finite=0,
+        pareto_k=np.nan,
+        ambiguous=0.0,
+        occupied=1.0,
+        chain_modes=chain_modes,
+    )
+
+
+@pytest.mark.parametrize(
+    ("diagnostics", "n_parts", "enough"),
+    [
+        (told(1.0, 500.0), 2, True),
+        (told(1.0, 500.0), 1, False),
+        (told(1.0, 300.0), 2, False),
+        (told(1.02, 500.0), 2, False),
+        (told(1.02, 300.0), 8, True),
+        (told(1.5, 10.0), 1, True),
+        (told(1.5, 390.0), 2, False),
+        (told(1.3, 10.0, (0, 1)), 1, True),
+        (told(np.inf, 0.0), 1, True),
+    ],
+)
+def test_it_stops_when_done_out_of_budget_or_hopeless(diagnostics, n_parts, enough):
+    """Of 500 draws wanted, 2000 allowed, in parts of 250."""
+    assert posterior._enough(diagnostics, n_parts, Settings(num_draws=500)) == enough
 
 
 @pytest.mark.parametrize(("num_draws", "max_draws"), [(300, 300), (100, 200)])
@@ -315,77 +361,43 @@ def test_another_program_than_the_fitted_one_is_refused(tmp_path):
     assert "\n" not in str(caught.value)
 
 
-def test_programs_without_a_source_are_not_taken_for_each_other(tmp_path):
-    def sourceless(df):
-        space = {"student": student}
-        exec(f"def model(X, k): student(X, k, df={df})", space)
-        return space["model"]
+def sourceless(df):
+    """A program that was made of text, so that Python cannot find its source."""
+    space = {"student": student}
+    exec(f"def model(X, k): student(X, k, df={df})", space)
+    return load_model(space["model"])
 
-    path = fitted(model=sourceless(4.0), num_draws=100).save(tmp_path / "fit.nc")
+
+def test_programs_without_a_source_are_not_taken_for_each_other():
+    told = replace(first().both_, model_sha256=sourceless(4.0).sha256)
     with pytest.raises(bg.InputError):
-        bg.BayesianMixture.load(path, model=sourceless(1.0))
+        record.with_program(told, sourceless(1.0))
 
 
 def test_a_file_with_the_name_of_our_program_is_still_the_users(tmp_path):
     path = tmp_path / "gaussian_diag.py"
-    path.write_text(
-        "from tests.bayes.cases import student\n\n\ndef model(X, k):\n    student(X, k)\n"
-    )
-    fit = fitted(model=path, num_draws=100)
-    assert not fit.both_.same_likelihood
-
-
-def one_column(X, k):
-    """Laplace components of one column, as a vector."""
-    weights = numpyro.sample("weights", dist.Dirichlet(jnp.ones(k)))
-    with numpyro.plate("cluster", k):
-        centre = numpyro.sample("centre", dist.Normal(0.0, 10.0))
-        width = numpyro.sample("width", dist.LogNormal(0.0, 1.0))
-    with numpyro.plate("rows", X.shape[0]):
-        components = dist.Laplace(centre, width)
-        mixture = dist.MixtureSameFamily(dist.Categorical(weights), components)
-        numpyro.sample("values", mixture, obs=X[:, 0])
-
-
-def test_a_users_program_may_observe_one_column_as_a_vector():
-    fit = fitted(X[:, :1], model=one_column)
-    assert fit.predict_proba(X[:5, :1]).shape == (5, 2)
-    np.testing.assert_array_equal(fit.labels_, (X[:, 0] > 0).astype(int))
-
-
-def equal_weights(X, k, *, location=None, spread=None):
-    """A program that does not sample its weights."""
-    weights = numpyro.deterministic("weights", jnp.full(k, 1 / k))
-    with numpyro.plate("cluster", k):
-        centre = numpyro.sample("centre", dist.Normal(location, spread).to_event(1))
-    components = dist.Normal(centre, 1.0).to_event(1)
-    with numpyro.plate("rows", X.shape[0]):
-        mixture = dist.MixtureSameFamily(dist.Categorical(weights), components)
-        numpyro.sample("X", mixture, obs=X)
-
-
-def test_a_program_with_fixed_weights_can_be_stable():
-    fit = fitted(model=equal_weights, num_draws=500)
-    assert fit.verdict_.name == diagnose.STABLE
-
-
-def site_called(name):
-    def program(X, k):
-        numpyro.sample(name, dist.Normal(0.0, 1.0))
-        equal_weights(X, k, location=jnp.zeros(2), spread=5.0)
-
-    return program
+    path.write_text("from tests.bayes.cases import student as model\n")
+    assert pair.family_of(load_model(path)) == ("VVV", False)
+    assert pair.family_of(load_model("gaussian_diag")) == ("VVI", True)
 
 
 @pytest.mark.parametrize("name", ["chain", "draw", "feature", "mode", "block/scale"])
-def test_a_site_may_have_any_name_or_is_refused_before_the_work(name):
+def test_a_site_of_any_name_is_kept_or_refused_before_the_work(name):
+    def program(X, k):
+        numpyro.sample(name, dist.Normal(0.0, 1.0))
+        student(X, k)
+
     try:
-        prepared(X, site_called(name), 2)
+        prepared(X, program, 2)
     except bg.InputError as error:
-        assert name in str(error)
+        message = str(error)
     else:
-        fit = fitted(model=site_called(name), num_draws=100)
-        assert len(fit.posterior_.posterior.data_vars) >= 3
+        found = heavy_tailed().both_
+        sites = found.posterior.sites | {name: found.posterior.margin}
+        tree = record.to_tree(replace(found, posterior=replace(found.posterior, sites=sites)))
+        assert set(map(str, tree.posterior.data_vars)) == set(sites)
+        return
+    assert name in message
 
 
 def test_a_constant_column_is_refused_before_the_work():
@@ -470,7 +482,7 @@ def test_joining_keeps_the_density_of_an_approximation():
     np.testing.assert_array_equal(joined.log_approximation, joined.log_posterior - 1)
 
 
-@pytest.mark.parametrize("place", [(0.0, 2000.0), (7.0, -2e5), (0.0, 1e7)])
+@pytest.mark.parametrize("place", [(0.0, 2000.0), (7.0, -2e5)])
 def test_a_fit_follows_the_origin_of_the_columns(place):
     moved = fitted(X + np.array(place), num_draws=500)
     assert moved.verdict_.name == diagnose.STABLE

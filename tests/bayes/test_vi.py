@@ -1,6 +1,9 @@
 """Variational inference: exact where it can be, and with its own measure of how good it is."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from threading import Event
 
 import jax
 import numpy as np
@@ -79,6 +82,40 @@ def test_draws_repeat_and_are_float64():
     assert first.z.dtype == np.float64
     np.testing.assert_array_equal(first.z, second.z)
     assert not np.array_equal(first.z, drawn(seed=1).z)
+
+
+def test_approximations_side_by_side_do_not_disturb_each_other():
+    """NumPyro's handlers are shared by all threads; here one enters while another is inside."""
+    inside = Event()
+
+    def slow(X, k):
+        if armed and not inside.is_set():
+            inside.set()
+            time.sleep(0.5)
+        known_covariance(X, k)
+
+    armed = []
+    problems = [prepared(X, program, 1) for program in (slow, known_covariance)]
+    armed.append(True)
+    mode = Mode(MEAN, 0.0, np.linalg.cholesky(COVARIANCE), 0.0, "here")
+
+    def run(problem):
+        if problem is problems[1]:
+            inside.wait()
+        with jax.enable_x64(True):
+            few = Settings("mean_field", num_steps=11)
+            return approximate(*problem, mode, 2, 50, jax.random.key(0), few)
+
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(run, problems)
+    np.testing.assert_array_equal(one.z, other.z)
+
+
+def test_approximating_leaves_the_users_settings_alone():
+    drawn()
+    before = dict(jax.config.values)
+    drawn(seed=2)
+    assert dict(jax.config.values) == before
 
 
 def test_faithful_is_approximated_well_and_labelled_so(vi_fit, faithful_fit):
