@@ -40,7 +40,7 @@ class _Columns:
 
     def _remember(self, X: object, table: Table) -> None:
         self.n_features_in_ = len(table.columns)
-        if hasattr(X, "columns"):
+        if _named(X):
             self.feature_names_in_ = np.array(table.columns, dtype=object)
         elif hasattr(self, "feature_names_in_"):
             del self.feature_names_in_
@@ -48,7 +48,7 @@ class _Columns:
     def _rows(self, X: object) -> Float[np.ndarray, "n d"]:
         """Rows to predict: a DataFrame's columns are taken by name."""
         check_is_fitted(self, "n_features_in_")
-        names = list(getattr(self, "feature_names_in_", [])) if hasattr(X, "columns") else None
+        names = list(getattr(self, "feature_names_in_", [])) if _named(X) else None
         rows = read_table(X, names or None).X
         if rows.shape[1] != self.n_features_in_:
             raise InputError(
@@ -147,6 +147,15 @@ class GaussianMixture(_Columns, DensityMixin, BaseEstimator):
         return self
 
     def _settings(self) -> restarts.Settings:
+        whole, real = (int, np.integer), (int, float, np.integer, np.floating)
+        kinds = {"n_components": whole, "n_init": whole, "max_iter": whole}
+        for name, kind in (kinds | {"tol": real, "reg_covar": real}).items():
+            value = getattr(self, name)
+            if not isinstance(value, kind) or not np.isfinite(value):
+                what = "a whole number" if kind is whole else "a finite number"
+                raise InputError(f"{name}={value!r} must be {what}.")
+        if not isinstance(self.init_params, str):
+            raise unknown("init_params", self.init_params, seeding.METHODS)
         checks = [
             (self.n_init >= 1, f"n_init={self.n_init} must be at least 1."),
             (self.max_iter >= 1, f"max_iter={self.max_iter} must be at least 1."),
@@ -171,6 +180,12 @@ class GaussianMixture(_Columns, DensityMixin, BaseEstimator):
     ) -> Mixture | None:
         """The one start that the user wants, if any."""
         if self.warm_start and hasattr(self, "ml_"):
+            old, new = self.ml_.mixture.means.shape, (self.n_components, len(table.columns))
+            if old != new:
+                raise InputError(
+                    f"warm_start: the last solution has {old[0]} components in {old[1]} columns, "
+                    f"and {new[0]} in {new[1]} are wanted; fit without warm_start."
+                )
             return self.ml_.mixture
         given = (self.weights_init, self.means_init, self.precisions_init)
         if all(part is None for part in given):
@@ -477,7 +492,10 @@ def _given(
 ) -> np.ndarray:
     if value is None:
         return np.asarray(otherwise)
-    array = np.asarray(value, dtype=float)
+    try:
+        array = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        raise InputError(f"{name} is not an array of numbers of shape {tuple(shape)}.") from None
     if array.shape != tuple(shape) or not np.isfinite(array).all():
         raise InputError(
             f"{name} has shape {array.shape}, but finite values of shape {tuple(shape)} are needed."
@@ -485,3 +503,8 @@ def _given(
     if name == "weights_init" and (abs(array.sum() - 1) > 1e-6 or (array <= 0).any()):
         raise InputError("weights_init must be positive and sum to one.")
     return array
+
+
+def _named(X: object) -> bool:
+    """Whether the data bring names for their columns."""
+    return hasattr(X, "columns") or isinstance(X, str | Path)

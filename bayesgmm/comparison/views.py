@@ -40,8 +40,9 @@ def full_matrices(given: ArrayLike, member: Family, k: int, d: int) -> np.ndarra
     elif member.name == "VVI":
         array = array[:, :, None] * np.eye(d)
     full = np.broadcast_to(array, (k, d, d))
-    if (np.linalg.eigvalsh(full) <= 0).any():
-        raise InputError("precisions_init must be positive definite.")
+    symmetric = np.allclose(full, np.swapaxes(full, -1, -2))
+    if not symmetric or (np.linalg.eigvalsh(full) <= 0).any():
+        raise InputError("precisions_init must be symmetric and positive definite.")
     return full
 
 

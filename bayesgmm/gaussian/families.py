@@ -32,6 +32,7 @@ class Family:
         pack: lower Cholesky factors (k, d, d) to free coordinates (q,), the logs of the scales.
         unpack: the inverse, coordinates and (k, d) to lower Cholesky factors.
         min_rows: effective rows that one component needs in d dimensions.
+        follows_columns: whether rescaling single columns keeps a member of the family in it.
     """
 
     name: str
@@ -42,6 +43,14 @@ class Family:
     pack: Callable[[Float[np.ndarray, "k d d"]], Float[np.ndarray, " q"]]
     unpack: Callable[[Float[Array, " q"], int, int], Float[Array, "k d d"]]
     min_rows: Callable[[int], int]
+    follows_columns: bool = True
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return family, (self.name,)
+
+    def free(self, k: int, d: int) -> bool:
+        """Whether every covariance is in the family."""
+        return self.n_covariance(k, d) == k * d * (d + 1) // 2
 
     def n_parameters(self, k: int, d: int) -> int:
         """Free parameters of the whole mixture: weights, means and covariances."""
@@ -156,5 +165,6 @@ FAMILIES = (
         lambda scale_tril: _pack_diagonal(scale_tril[:, :1, :1]),
         _unpack_spherical,
         lambda d: 2,
+        follows_columns=False,
     ),
 )

@@ -145,11 +145,11 @@ def run(
         frame: shift and scale of the sweep.
         family: the covariance family.
         tol: stop when the Aitken estimate of the gain per row still to come is below it.
-        max_iter: EM maps at most, for each start.
+        max_iter: EM maps at most, for each start; a step that has begun finishes its three.
         floor: variances added to each covariance, shape (d,); zeros for maximum likelihood.
     """
     data = Data(X, row_weights, frame, floor)
-    state = jax.tree.map(np.asarray, init(Mixture(*(np.asarray(part) for part in starts))))
+    state = jax.tree.map(np.asarray, init(Mixture(*(np.array(part) for part in starts))))
     everyone = np.arange(len(state.converged))
     history = [_advance(state, everyone, data, family, tol, max_iter)]
     while (left := np.flatnonzero(~terminate(state, max_iter))).size:

@@ -7,7 +7,7 @@ below `MIN_EIGENVALUE`, W being the pooled within-component covariance.
 
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import jax
 import numpy as np
@@ -18,6 +18,7 @@ from bayesgmm.data.errors import InputError
 from bayesgmm.data.table import Table
 from bayesgmm.gaussian.families import Family, family
 from bayesgmm.gaussian.mixture import Mixture, permute, responsibilities
+from bayesgmm.gaussian.precision import float64
 from bayesgmm.gaussian.sweep import Frame, frame_of
 from bayesgmm.ml import criteria, em, seeding
 from bayesgmm.ml.threads import single_threaded_blas
@@ -186,7 +187,7 @@ def fit_range(
     problem, member = Problem.of(table), family(covariance_type)
     for k in ks:
         check_components(k, problem)
-    batches = [_starts(problem, k, rng, settings, first) for k in ks]
+    batches = [_starts(problem, member, k, rng, settings, first) for k in ks]
     floor = settings.reg_covar * np.square(problem.frame.scale)
     result = _run(problem, member, batches, settings, floor)
     found = []
@@ -211,14 +212,29 @@ def check_components(k: int, problem: Problem) -> None:
 
 
 def _starts(
-    problem: Problem, k: int, rng: Generator, settings: Settings, first: Mixture | None
+    problem: Problem,
+    member: Family,
+    k: int,
+    rng: Generator,
+    settings: Settings,
+    first: Mixture | None,
 ) -> Mixture:
     if first is not None:
         return Mixture(*(np.asarray(part)[None] for part in first))
     n_starts = settings.n_init if k > 1 else 1
-    return seeding.starts(
+    seeded = seeding.starts(
         problem.X, problem.row_weights, problem.frame, k, n_starts, rng, settings.init_params
     )
+    return seeded if member.free(k, problem.X.shape[1]) else _projected(seeded, member)
+
+
+@float64
+def _projected(mixture: Mixture, member: Family) -> Mixture:
+    """The same mixtures with the covariances that the family puts in place of theirs."""
+    weights = np.asarray(mixture.weights)
+    scatter = weights[..., None, None] * mixture.covariances
+    covariances = np.asarray(jax.jit(member.project)(weights, scatter))
+    return mixture._replace(scale_tril=np.linalg.cholesky(covariances))
 
 
 def _run(
@@ -332,7 +348,9 @@ def relative_eigenvalues(mixture: Mixture) -> Float[np.ndarray, "*s k d"]:
     try:
         whitener = np.linalg.inv(np.linalg.cholesky(scaled))
     except np.linalg.LinAlgError:
-        return np.zeros(factors.shape[:-1])
+        if factors.ndim == 3:
+            return np.zeros(factors.shape[:-1])
+        return np.stack([relative_eigenvalues(Mixture(*one)) for one in zip(*mixture, strict=True)])
     white = whitener[..., None, :, :] @ (factors / sds[..., None, :, None])
     return np.square(np.linalg.svd(white, compute_uv=False))[..., ::-1]
 
@@ -386,7 +404,7 @@ def _rescue(
     problem: Problem, member: Family, k: int, rng: Generator, settings: Settings
 ) -> MaximumLikelihood:
     """A fit with a small variance floor, for data that nothing else describes."""
-    batch = _starts(problem, k, rng, settings, None)
+    batch = _starts(problem, member, k, rng, settings, None)
     floor = RESCUE_FLOOR * np.square(problem.frame.scale)
     result = _run(problem, member, [batch], settings, floor)
     fitted = _summarise(problem, member, k, result, keep_order=False)
@@ -396,7 +414,9 @@ def _rescue(
             "with a variance floor; use fewer components, drop constant or duplicate columns, or "
             "set reg_covar."
         )
-    return fitted
+    reason = "every start collapsed, and a variance floor had to be used"
+    optima = tuple(replace(optimum, reason=reason) for optimum in fitted.optima)
+    return replace(fitted, optima=optima)
 
 
 def _warn(fitted: MaximumLikelihood, settings: Settings) -> None:

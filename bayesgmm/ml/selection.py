@@ -217,7 +217,9 @@ def scan(
     """
     check_criterion(criterion, table)
     done = {(fit.family.name, fit.n_components): fit for fit in known}
-    names = [family(name).name for name in covariance_types]
+    if n_init < 1:
+        raise InputError(f"n_init={n_init} must be at least 1.")
+    names = list(dict.fromkeys(family(name).name for name in covariance_types))
     settings = restarts.Settings(n_init=n_init)
     cells = []
     for name in names:

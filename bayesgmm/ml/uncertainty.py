@@ -99,7 +99,7 @@ def _pack(mixture: Mixture, family: Family, frame: Frame) -> Float[np.ndarray, "
     """Log-ratio weights, scaled means and the family's coordinates, one flat vector."""
     log_weights = np.log(np.asarray(mixture.weights))
     means = (np.asarray(mixture.means) - frame.shift) / frame.scale
-    factors = family.pack(np.asarray(mixture.scale_tril))
+    factors = family.pack(np.asarray(mixture.scale_tril) / _units(family, frame))
     return np.concatenate([log_weights[:-1] - log_weights[-1], means.ravel(), factors])
 
 
@@ -110,8 +110,13 @@ def _unpack(point: Array, family: Family, frame: Frame, shape: tuple[int, int]) 
     return Mixture(
         weights,
         frame.shift + frame.scale * means.reshape(k, d),
-        family.unpack(factors, k, d),
+        _units(family, frame) * family.unpack(factors, k, d),
     )
+
+
+def _units(family: Family, frame: Frame) -> Array:
+    """Scales of the rows of the factors, so that coordinates are of size one in any unit."""
+    return frame.scale[:, None] if family.follows_columns else np.ones(())
 
 
 @partial(jax.jit, static_argnames=("family", "shape"))

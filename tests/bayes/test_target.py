@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import numpyro
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from numpyro.distributions.transforms import biject_to
 from numpyro.infer.util import constrain_fn, log_density, potential_energy
@@ -50,7 +50,7 @@ def plain_potential(target, X, keywords):
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
-@settings(max_examples=4, deadline=None, derandomize=True)
+@settings(max_examples=4, deadline=None, derandomize=True, phases=[Phase.generate])  # no shrinking
 @given(shape=st.sampled_from(SHAPES), weighted=st.booleans(), seed=st.integers(0, 99))
 def test_value_and_gradient_are_those_of_the_plain_program(program, shape, weighted, seed):
     (k, d), rng = shape, np.random.default_rng(seed)

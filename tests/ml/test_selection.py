@@ -221,13 +221,11 @@ def test_aic_is_defined_for_weights_that_are_not_counts(table):
             check_criterion(criterion, weighted)
 
 
-@pytest.mark.xfail(reason="n_init is not checked here", strict=True)
 def test_no_starts_are_refused(table):
     with pytest.raises(InputError, match="n_init=0"):
         select(table.X, [2], ["full"], n_init=0)
 
 
-@pytest.mark.xfail(reason="a family asked for twice is there twice", strict=True)
 def test_a_family_under_two_names_is_one(table, made):
     twice = scan(
         table,

@@ -161,7 +161,6 @@ def test_standard_errors_ignore_component_order(name, fits, problem):
         np.testing.assert_allclose(one, other[order], rtol=1e-6)
 
 
-@pytest.mark.xfail(reason="off-diagonal coordinates are not in the frame", strict=True)
 def test_standard_errors_are_in_the_units_of_the_columns(fits, problem):
     scale = np.array([1e-3, 500.0])
     found = fits("VVV")
@@ -225,6 +224,16 @@ def test_two_equal_components_have_none_and_say_so(fits, problem):
     twice = Mixture(np.full(2, 0.5), np.tile(X.mean(0), (2, 1)), np.tile(factor, (2, 1, 1)))
     errors = standard_errors(fit_at(twice, "VVV", problem, fits("VVV")), problem)
     assert all("the information is" in reason for reason in errors.reasons)
+    assert all(np.isnan(column).all() for column in columns_of(errors))
+
+
+def test_components_pulled_together_have_none_and_say_so(fits, problem):
+    """Half way to their middle the information is no longer that of a maximum."""
+    found = fits("VVV")
+    means = (found.mixture.means + found.mixture.means.mean(0)) / 2
+    pulled = replace(found, mixture=found.mixture._replace(means=means))
+    errors = standard_errors(pulled, problem)
+    assert all("the information is near singular" in reason for reason in errors.reasons)
     assert all(np.isnan(column).all() for column in columns_of(errors))
 
 
