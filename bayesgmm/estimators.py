@@ -359,7 +359,7 @@ class BayesianMixture(_Columns, DensityMixin, ClusterMixin, BaseEstimator):
             pair.fit_both(
                 problem,
                 program,
-                self.n_components,
+                int(self.n_components),
                 priors=self.priors,
                 settings=self._settings(),
                 ml_settings=restarts.Settings(n_init=self.n_init),

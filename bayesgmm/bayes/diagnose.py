@@ -181,6 +181,7 @@ def diagnose(
     thresholds: Thresholds = Thresholds(),
 ) -> Diagnostics:
     """Diagnostics of draws, from their label-invariant quantities and the sampler's own notes."""
+    quantities = _moving(quantities)
     stacked = np.stack(list(quantities.values()), axis=-1)
     names = list(quantities)
     markov = log_approximation is None
@@ -208,6 +209,13 @@ def diagnose(
     )
 
 
+def _moving(quantities: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
+    """Without what the program fixes, unless nothing moves at all."""
+    moving = {name: values for name, values in quantities.items() if np.ptp(values) != 0}
+    needed = {name: quantities[name] for name in ("log posterior", "log-likelihood")}
+    return needed | moving if moving else quantities
+
+
 def _bfmi(energy: np.ndarray) -> float:
     if not np.isfinite(energy).all() or (np.ptp(energy, axis=1) == 0).any():
         return 0.0
@@ -218,7 +226,10 @@ def pareto_k(log_ratio: Float[np.ndarray, "*s"]) -> float:
     """Pareto k-hat of importance ratios; infinity where they are not finite."""
     if not np.isfinite(log_ratio).all():
         return float("inf")
-    return float(array_stats.psislw(-(log_ratio - log_ratio.max()).ravel())[1])
+    if np.ptp(log_ratio) == 0:
+        return 0.0
+    found = float(array_stats.psislw(-(log_ratio - log_ratio.max()).ravel())[1])
+    return found if np.isfinite(found) else float("inf")
 
 
 def chain_modes(
@@ -242,9 +253,7 @@ def _agree(pair: np.ndarray, thresholds: Thresholds) -> bool:
     means, variances = pair.mean(1), pair.var(1)
     within = variances.mean(0)
     between = np.square(means[0] - means[1]) / 2
-    with np.errstate(divide="ignore", invalid="ignore"):
-        ratio = np.sqrt(1 + between / within)
-    return bool(np.nanmax(ratio) < thresholds.same_mode_r_hat)
+    return bool((between <= (thresholds.same_mode_r_hat**2 - 1) * within).all())
 
 
 def verdict(found: Diagnostics, k: int, thresholds: Thresholds = Thresholds()) -> Verdict:
@@ -266,7 +275,9 @@ def _approximation(found: Diagnostics, thresholds: Thresholds) -> list[Flag]:
     return [
         Flag(
             POOR,
-            f"Pareto k-hat {found.pareto_k:.2f} > {thresholds.pareto_k}",
+            f"{found.non_finite} draws are not finite"
+            if found.non_finite
+            else f"Pareto k-hat {found.pareto_k:.2f} > {thresholds.pareto_k}",
             "the approximation misses part of the posterior; its intervals cannot be trusted",
             "sample instead: inference='nuts' (--inference nuts)",
         )

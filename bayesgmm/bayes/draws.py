@@ -40,3 +40,14 @@ def concatenate(parts: Sequence[Draws]) -> Draws:
             for name in parts[0].stats
         },
     )
+
+
+def first(draws: Draws, s: int) -> Draws:
+    """The first s draws of every chain."""
+    approximation = draws.log_approximation
+    return Draws(
+        draws.z[:, :s],
+        draws.log_posterior[:, :s],
+        None if approximation is None else approximation[:, :s],
+        {name: values[:, :s] for name, values in draws.stats.items()},
+    )

@@ -24,6 +24,15 @@ def is_mixture(fn: Any) -> bool:
     return isinstance(unwrapped(fn), dist.MixtureSameFamily | dist.MixtureGeneral)
 
 
+def is_masked(fn: Any) -> bool:
+    """Whether some of its entries are switched off."""
+    while hasattr(fn, "base_dist"):
+        if isinstance(fn, dist.MaskedDistribution):
+            return True
+        fn = fn.base_dist
+    return False
+
+
 def mixture_size(fn: Any) -> int:
     """Number of components of a finite mixture."""
     return int(unwrapped(fn).mixture_size)
@@ -40,6 +49,8 @@ def gaussian_mixture(fn: Any) -> Mixture | None:
     if type(fn) is not dist.MixtureSameFamily or jnp.ndim(fn.mixing_distribution.probs) != 1:
         return None
     weights = jax.nn.softmax(fn.mixing_distribution.logits)
+    if tuple(fn.component_distribution.batch_shape) != tuple(weights.shape):
+        return None  # parameters that differ from row to row
     normal = unwrapped(fn.component_distribution)
     shape = (weights.shape[0],) + (tuple(fn.event_shape) or (1,))
     if len(shape) != 2:

@@ -60,7 +60,7 @@ def loo(
         elpd, k, p = _approximate(by_row, log_posterior, log_approximation)
     n = row_weights.sum()
     total = float(row_weights @ elpd)
-    spread = float(row_weights @ np.square(elpd - total / n)) / n
+    spread = float(row_weights @ np.square(elpd - total / n)) / max(n - 1, 1)
     draws = log_likelihood.shape[0] * log_likelihood.shape[1]
     return Loo(
         elpd=total,

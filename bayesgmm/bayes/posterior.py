@@ -20,7 +20,7 @@ from bayesgmm.bayes.diagnose import (
     invariants,
     verdict,
 )
-from bayesgmm.bayes.draws import Draws, concatenate
+from bayesgmm.bayes.draws import Draws, concatenate, first
 from bayesgmm.bayes.driver import Progress, silent
 from bayesgmm.bayes.loo import Loo, loo, stacking
 from bayesgmm.bayes.program import WEIGHTS, Program, Structure, bind, understand
@@ -74,15 +74,15 @@ class Settings:
 
     @property
     def looks(self) -> list[int]:
-        """After how many chunks of draws the diagnostics are looked at; the last is the budget.
+        """After how many draws the diagnostics are looked at; the last is the budget.
 
         With `look_early` the first look comes after one chunk, so that a fit that cannot converge
         within the budget costs little.
         """
-        least = -(-self.num_draws // nuts.CHUNK)
-        most = -(-(self.max_draws or 4 * self.num_draws) // nuts.CHUNK)
-        looks = sorted({*range(least, most + 1, least), most})
-        return [1, *looks] if self.look_early and least > 1 else looks
+        most = self.max_draws or 4 * self.num_draws
+        looks = sorted({*range(self.num_draws, most + 1, self.num_draws), most})
+        early = self.look_early and self.num_draws > nuts.CHUNK
+        return [nuts.CHUNK, *looks] if early else looks
 
 
 @dataclass(frozen=True)
@@ -259,26 +259,27 @@ def _sample(
     parts: list[Crossed] = []
     looks = iter(settings.looks)
     while True:
-        for _ in range(next(looks) - len(parts)):
+        until = next(looks)
+        while (missing := until - sum(part.margin.shape[1] for part in parts)) > 0:
             chains, draws = nuts.advance(target, data, chains, nuts.CHUNK, kernel, progress)
             part_key = jax.random.fold_in(key_rows, len(parts))
-            parts.append(_cross(target, data, ml, draws, part_key))
+            parts.append(_cross(target, data, ml, first(draws, missing), part_key))
         diagnostics, quantities = examine(
             _joined(parts), ml.n_components, np.asarray(data.row_weights), settings.thresholds
         )
-        if _enough(diagnostics, len(parts), settings):
+        if _enough(diagnostics, until, settings):
             return parts, diagnostics, quantities
 
 
-def _enough(found: Diagnostics, n_parts: int, settings: Settings) -> bool:
+def _enough(found: Diagnostics, drawn: int, settings: Settings) -> bool:
     """Whether the diagnostics pass, or the budget is spent, or what is left of it cannot do."""
     thresholds, most = settings.thresholds, settings.looks[-1]
-    wanted = n_parts * nuts.CHUNK >= settings.num_draws
+    wanted = drawn >= settings.num_draws
     passed = found.worst_r_hat <= thresholds.r_hat and found.lowest_ess >= thresholds.ess
-    reach = found.lowest_ess * most / n_parts
+    reach = found.lowest_ess * most / drawn
     apart = not found.worst_r_hat <= GIVE_UP_R_HAT or len(set(found.chain_modes)) > 1
     hopeless = apart and not reach * GIVE_UP_FACTOR >= thresholds.ess
-    return (passed and wanted) or n_parts >= most or hopeless
+    return (passed and wanted) or drawn >= most or hopeless
 
 
 def _approximate(
@@ -469,10 +470,11 @@ def best_mode(
     groups = np.array(diagnostics.chain_modes)
     if groups.max() == 0:
         return np.ones(len(groups), bool)
+    chains = [groups == g for g in range(groups.max() + 1)]
     pointwise = [
         loo(
-            part.log_likelihood[groups == g], row_weights, 1.0, part.draws.log_posterior, None
+            part.log_likelihood[own], row_weights, 1.0, part.draws.log_posterior[own], None
         ).pointwise
-        for g in range(groups.max() + 1)
+        for own in chains
     ]
     return groups == int(stacking(np.stack(pointwise), row_weights).argmax())

@@ -7,11 +7,13 @@ one entry for each component.
 
 import hashlib
 import inspect
+import tokenize
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import jax
@@ -24,6 +26,9 @@ from bayesgmm.data.errors import InputError, nearest
 from bayesgmm.ml.restarts import Problem
 
 CLUSTER_PLATE = "cluster"
+RESERVED = ("chain", "draw", "cluster", "feature", "feature_bis", "obs_id", "mode")
+TRACING = RLock()
+"""NumPyro keeps its handlers in one stack for all threads: only one may trace at a time."""
 WEIGHTS = "weights"
 
 
@@ -160,7 +165,7 @@ def _from_file(path: str, digest: str) -> Program:
     module = module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise InputError(
             f"model={path!r} cannot be imported: {type(error).__name__}: {_first_line(error)}"
         ) from error
@@ -168,7 +173,8 @@ def _from_file(path: str, digest: str) -> Program:
     if not callable(function):
         raise InputError(f"model={path!r} defines no function `model(X, k, ...)`; add one.")
     function.__doc__ = function.__doc__ or module.__doc__
-    return Program(name, function, path, digest, Path(path).read_text(encoding="utf-8"))
+    with tokenize.open(path) as file:  # in the encoding that the file declares
+        return Program(name, function, path, digest, file.read())
 
 
 def _first_line(error: BaseException) -> str:
@@ -242,7 +248,8 @@ def understand(
         return jnp.zeros(())
 
     try:
-        jax.eval_shape(run, X, dict(keywords))
+        with TRACING, handlers.block():
+            jax.eval_shape(run, X, dict(keywords))
     except InputError:
         raise
     except Exception as error:
@@ -258,6 +265,7 @@ def _structure(program: Program, trace: dict[str, Any], X: jax.Array, k: int) ->
     latents = {name: site for name, site in sites.items() if not site["is_observed"]}
     mixture = _mixture_site(program, sites, X, k)
     _check_latents(program, latents)
+    _check_names(program, trace)
     if WEIGHTS not in trace:
         raise InputError(
             f"model {program.name!r} has no site named 'weights'; name the mixture weights so, "
@@ -296,12 +304,27 @@ def _mixture_site(program: Program, sites: dict[str, Any], X: jax.Array, k: int)
             f"model {program.name!r} mixes {fuse.mixture_size(site['fn'])} components although "
             f"k={k}; let the number of components follow the argument k."
         )
-    if jnp.shape(site["value"])[:1] != X.shape[:1]:
+    if fuse.is_masked(site["fn"]) or site.get("scale") is not None:
+        raise InputError(
+            f"model {program.name!r} masks or scales its observed site; give row weights as "
+            "sample_weight (--weights) instead."
+        )
+    shape = jnp.shape(site["value"])
+    if shape != X.shape and not (shape == X.shape[:1] and X.shape[1] == 1):
         raise InputError(
             f"model {program.name!r} observes {jnp.shape(site['value'])} although X has shape "
             f"{X.shape}; observe every row of X."
         )
     return observed[0]
+
+
+def _check_names(program: Program, trace: dict[str, Any]) -> None:
+    for name, site in trace.items():
+        if site["type"] != "plate" and (name in RESERVED or "/" in name):
+            raise InputError(
+                f"model {program.name!r}: the site name {name!r} is taken by the results' axes or "
+                "holds a slash; choose another."
+            )
 
 
 def _check_latents(program: Program, latents: dict[str, Any]) -> None:

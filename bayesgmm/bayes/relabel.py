@@ -50,9 +50,11 @@ def _enumerate(cost: np.ndarray) -> Relabelling:
 
 
 def _assign(cost: np.ndarray) -> Relabelling:
-    orders = np.array([linear_sum_assignment(one.T)[1] for one in cost])
-    margins = np.array([_margin(one.T, order) for one, order in zip(cost, orders, strict=True)])
-    return Relabelling(orders, margins)
+    finite = np.isfinite(cost).all((1, 2))
+    safe = np.where(finite[:, None, None], cost, 0.0)
+    orders = np.array([linear_sum_assignment(one.T)[1] for one in safe])
+    margins = np.array([_margin(one.T, order) for one, order in zip(safe, orders, strict=True)])
+    return Relabelling(orders, np.where(finite, margins, np.nan))
 
 
 def _margin(cost: np.ndarray, order: np.ndarray) -> float:

@@ -106,7 +106,9 @@ def _allocated(resp: Array, row_weights: Array, key: Array) -> Array:
     single = (uniform < upper) & (uniform >= upper - resp)
     several = jax.random.uniform(key, resp.shape) >= (1 - resp) ** row_weights[:, None]
     used = jnp.where(row_weights[:, None] == 1, single, several) & (row_weights[:, None] > 0)
-    return used.any(0)
+    occupied = used.any(0)
+    likeliest = jnp.arange(resp.shape[1]) == jnp.argmax(row_weights @ resp)
+    return jnp.where(occupied.any(), occupied, likeliest)
 
 
 class Prediction(NamedTuple):

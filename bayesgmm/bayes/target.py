@@ -1,7 +1,6 @@
 """A program's log posterior over one flat unconstrained vector, with the data as arguments."""
 
 from dataclasses import dataclass
-from threading import RLock
 from typing import Any, NamedTuple
 
 import jax
@@ -13,14 +12,12 @@ from numpyro import handlers
 from numpyro.distributions.transforms import biject_to
 
 from bayesgmm.bayes import fuse
-from bayesgmm.bayes.program import Program, Structure
+from bayesgmm.bayes.program import TRACING, Program, Structure
 from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.mixture import Mixture, log_joint
 from bayesgmm.gaussian.sweep import Frame
 
 PRIOR, GUIDED, POSTERIOR = range(3)
-TRACING = RLock()
-"""NumPyro keeps its handlers in one stack for all threads: only one may trace at a time."""
 
 
 class Data(NamedTuple):
@@ -118,9 +115,11 @@ class Target:
 
     def log_joint(self, z: Float[Array, " p"], data: Data, X: Array) -> Float[Array, "m k"]:
         """Log joint density of rows X and components at z; X need not be the fitted rows."""
-        fn = self.at(z, data).mixture
-        mixture = fuse.gaussian_mixture(fn)
-        return fuse.component_log_probs(fn, X) if mixture is None else log_joint(mixture, X)
+        point = self.at(z, data)
+        mixture = fuse.gaussian_mixture(point.mixture)
+        if mixture is not None:
+            return log_joint(mixture, X)
+        return fuse.component_log_probs(point.mixture, X[:, 0] if point.value.ndim == 1 else X)
 
     def draw(self, z: Float[Array, " p"], data: Data) -> tuple[dict[str, Array], Mixture | None]:
         """The sites at z, and the mixture they stand for where the components are normal."""

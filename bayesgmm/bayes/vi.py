@@ -25,6 +25,7 @@ from numpyro.optim import Adam
 from bayesgmm.bayes.draws import Draws
 from bayesgmm.bayes.driver import Progress, silent
 from bayesgmm.bayes.nuts import Place
+from bayesgmm.bayes.program import TRACING
 from bayesgmm.bayes.start import Mode
 from bayesgmm.bayes.target import Data, Target
 from bayesgmm.gaussian.arrays import Array
@@ -72,7 +73,8 @@ def approximate(
     """
     progress("approximating", 0, settings.num_steps)
     place = Place(jnp.asarray(mode.z), jnp.asarray(mode.scale_tril))
-    z, log_p, log_q = _approximate(target, settings, num_chains * num_draws, key, place, data)
+    with TRACING:
+        z, log_p, log_q = _approximate(target, settings, num_chains * num_draws, key, place, data)
     progress("approximating", settings.num_steps, settings.num_steps)
     shape = (num_chains, num_draws)
     return Draws(

@@ -13,6 +13,7 @@ from bayesgmm.bayes.posterior import Crossed, prepare, rebuild
 from bayesgmm.bayes.program import Latent, Program, Structure
 from bayesgmm.comparison.both import Both
 from bayesgmm.data.errors import InputError
+from bayesgmm.data.plain import plain
 from bayesgmm.data.table import Table
 from bayesgmm.gaussian.families import family
 from bayesgmm.gaussian.mixture import Mixture
@@ -184,7 +185,7 @@ def _attributes(both: Both) -> dict[str, str]:
             "weighted": both.problem.table.row_weights is not None,
         },
     }
-    return {name: json.dumps(value) for name, value in content.items()}
+    return {name: json.dumps(plain(value)) for name, value in content.items()}
 
 
 def from_tree(tree: xr.DataTree) -> Both:
@@ -302,6 +303,11 @@ def with_program(both: Both, program: Program) -> Both:
     Raises:
         InputError: the program's text is another one.
     """
+    if not program.sha256:
+        raise InputError(
+            f"model={program.name!r} has no source that could be compared with the one that was "
+            "fitted; put it into a file."
+        )
     if program.sha256 != both.model_sha256:
         raise InputError(
             f"model={program.name!r} is not the program of this fit: its sha256 is "

@@ -193,6 +193,13 @@ def test_without_any_fit_the_best_is_refused(table):
         nothing.best_
 
 
+@pytest.mark.xfail(reason="both look for a best cell", strict=True)
+@pytest.mark.parametrize("view", ["edge", "plot"])
+def test_without_any_fit_there_is_still_something_to_look_at(view, table):
+    nothing = select(table.X[:5], [6, 7], ["full"], random_state=0)
+    getattr(nothing, view)()
+
+
 # --- bad input ----------------------------------------------------------------------------------
 
 
