@@ -226,7 +226,7 @@ def pareto_k(log_ratio: Float[np.ndarray, "*s"]) -> float:
     """Pareto k-hat of importance ratios; infinity where they are not finite."""
     if not np.isfinite(log_ratio).all():
         return float("inf")
-    if np.ptp(log_ratio) == 0:
+    if np.ptp(log_ratio) < 1e-9:
         return 0.0
     found = float(array_stats.psislw(-(log_ratio - log_ratio.max()).ravel())[1])
     return found if np.isfinite(found) else float("inf")

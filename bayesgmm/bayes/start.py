@@ -145,16 +145,16 @@ class _Stage(NamedTuple):
     def minimise(
         self, z: np.ndarray, spread: np.ndarray, max_iter: int
     ) -> tuple[np.ndarray, float]:
-        """L-BFGS in coordinates scaled by `spread`."""
+        """L-BFGS from z, in steps scaled by `spread`."""
 
         def objective(u: np.ndarray) -> tuple[float, np.ndarray]:
-            value, gradient = self(spread * u)
+            value, gradient = self(z + spread * u)
             usable = np.isfinite(value) and np.isfinite(gradient).all()
             return (value, gradient * spread) if usable else (UNUSABLE, np.zeros_like(gradient))
 
         options: Any = {"maxiter": max_iter, "maxfun": 4 * max_iter, "maxcor": 50, "ftol": 1e-10}
-        result = minimize(objective, z / spread, jac=True, method="L-BFGS-B", options=options)
-        return result.x * spread, float(result.fun)
+        result = minimize(objective, np.zeros_like(z), jac=True, method="L-BFGS-B", options=options)
+        return z + result.x * spread, float(result.fun)
 
 
 def _typical(prior: _Stage) -> tuple[np.ndarray, np.ndarray]:

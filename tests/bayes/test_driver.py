@@ -1,6 +1,7 @@
 """Programs are compiled once, and chains do not depend on who runs beside them."""
 
 import threading
+import time
 from itertools import count
 
 import jax
@@ -100,20 +101,19 @@ def test_outputs_come_chain_by_chain_and_in_order():
 
 def test_a_failure_in_one_chain_stops_the_others(monkeypatch):
     monkeypatch.setattr(driver, "cores", lambda: 2)
-    failed = threading.Event()
-    done = []
+    running, done = threading.Event(), []
 
     def chunk(c, state):
         if c == 0:
-            failed.set()
+            running.wait()
             raise FloatingPointError("chain 0")
-        failed.wait()
-        done.append(c)
+        running.set()
+        done.append(time.sleep(0.001))
         return state, None
 
     with pytest.raises(FloatingPointError, match="chain 0"):
-        side_by_side(chunk, [0, 0], 100_000, lambda: None)
-    assert len(done) < 100_000
+        side_by_side(chunk, [0, 0], 2000, lambda: None)
+    assert 0 < len(done) < 2000
 
 
 def test_an_interrupted_tick_ends_the_run():

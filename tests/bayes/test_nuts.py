@@ -133,6 +133,18 @@ def test_bits_do_not_depend_on_the_number_of_threads(monkeypatch):
     np.testing.assert_array_equal(draws.z, alone.z)
 
 
+def test_chains_begin_with_the_potential_and_its_gradient_in_their_own_coordinates():
+    target, data = problem()
+    chains = begin(target, data, [mode(), mode(shift=3.0)], 3, jax.random.key(1))
+    for state, place in zip(chains.states, chains.places, strict=True):
+        u = np.asarray(state.z)
+        z = place.loc + place.scale_tril @ u
+        value, gradient = jax.value_and_grad(target.potential)(z, data)
+        assert 0 < np.abs(u).max() < 3
+        np.testing.assert_allclose(state.potential_energy, value, rtol=1e-12)
+        np.testing.assert_allclose(state.z_grad, place.scale_tril.T @ gradient, rtol=1e-9)
+
+
 def test_running_on_continues_the_same_chains():
     target, data = problem()
     chains = warm_up(
