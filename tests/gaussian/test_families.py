@@ -1,5 +1,7 @@
 """Covariance families: what each projection maximises, keeps and counts."""
 
+import copy
+import pickle
 from collections.abc import Callable
 
 import jax.numpy as jnp
@@ -153,6 +155,12 @@ def test_pack_has_one_coordinate_per_parameter_and_unpack_inverts_it(name, k, d)
 def test_a_family_has_mclust_and_scikit_learn_names(name, alias):
     assert family(name) is family(alias) is family(name.lower())
     assert (family(name).name, family(name).alias) == (name, alias)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_copies_of_a_family_are_the_family_itself(name):
+    member = family(name)
+    assert copy.deepcopy(member) is pickle.loads(pickle.dumps(member)) is member
 
 
 @pytest.mark.parametrize(
