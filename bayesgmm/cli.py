@@ -283,14 +283,14 @@ def _models(options: argparse.Namespace) -> None:
         print(load_model(options.name).text, end="")
         return
     for name in model_names():
-        print(f"{name:20} {load_model(name).summary}")
+        print(f"{name:18} {load_model(name).summary}")
     print("\nbayesgmm models NAME prints a program; --model mine.py runs yours.")
 
 
 def _datasets(options: argparse.Namespace) -> None:
     for name in dataset_names():
         told = describe(name)
-        print(f"{name:14} {told.n_rows:>5} rows x {told.n_columns:<3} {told.title}")
+        print(f"{name:14} {told.n_rows:>4} rows x {told.n_columns:<2} {told.title}")
         for line in [*_wrapped(told.source), *_wrapped(told.notes)]:
             print(f"{'':14} {line}")
 

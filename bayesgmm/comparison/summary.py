@@ -78,7 +78,9 @@ class Summary:
         return str(frame.to_latex(float_format="%.3g", na_rep="--", escape=True))
 
     def __str__(self) -> str:
-        return "\n".join([*headline(self.both), "", *self.table(), *wrapped(self.remarks())])
+        return "\n".join(
+            [*wrapped(headline(self.both)), "", *self.table(), *wrapped(self.remarks())]
+        )
 
     def __repr__(self) -> str:
         return str(self)
