@@ -1,4 +1,4 @@
-"""Gaussian, full: every component its own mean and covariance matrix.
+"""Full: every component its own mean and covariance matrix.
 
 Use it for clusters of any shape and orientation (mclust's VVV). With few rows for each component
 and many columns, prefer gaussian_tied or gaussian_diag, which have fewer parameters.

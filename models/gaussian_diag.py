@@ -1,4 +1,4 @@
-"""Gaussian, diagonal: no correlations within a component.
+"""Diagonal: no correlations within a component.
 
 Use it when columns are unrelated within a cluster (mclust's VVI), or when there are too many
 columns for full covariance matrices. Correlated columns make it split one cluster into several.

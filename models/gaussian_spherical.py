@@ -1,4 +1,4 @@
-"""Gaussian, spherical: round components, one standard deviation each.
+"""Spherical: round components, one standard deviation each.
 
 Use it for columns in the same unit and clusters without direction (mclust's VII). It depends on the
 columns' relative units; with different units, use gaussian_diag.

@@ -1,4 +1,4 @@
-"""Gaussian, tied: the components share one covariance matrix.
+"""Tied: the components share one covariance matrix.
 
 Use it for clusters of the same shape, size and orientation (mclust's EEE): far fewer parameters
 than gaussian, and often the better description when the clusters are small. When sizes or
