@@ -290,7 +290,7 @@ def _models(options: argparse.Namespace) -> None:
 def _datasets(options: argparse.Namespace) -> None:
     for name in dataset_names():
         told = describe(name)
-        print(f"{name:13} {told.n_rows:>4} rows x {told.n_columns}  {told.title}")
+        print(f"{name:13} {told.n_rows:>4} rows x {told.n_columns} {told.title}")
         for line in [*_wrapped(told.source), *_wrapped(told.notes)]:
             print(f"{'':14} {line}")
 
