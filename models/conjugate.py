@@ -1,4 +1,4 @@
-"""One column, conjugate normal-inverse-gamma prior, for exact checks.
+"""One column, conjugate normal-inverse-gamma prior.
 
 Given the allocations, everything integrates in closed form, so that small data sets have exact
 answers: use it to check samplers and summaries. For data analysis prefer gaussian: here the prior
