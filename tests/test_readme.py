@@ -19,12 +19,12 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
 
 
-COMMANDS = [
-    line.split("  #")[0].strip()
-    for block in blocks("sh")
-    for line in block.splitlines()
-    if line.startswith("bayesgmm")
-]
+def commands(block: str) -> list[str]:
+    lines = block.splitlines()
+    return [line.split("  #")[0].strip() for line in lines if line.startswith("bayesgmm")]
+
+
+SESSIONS = [lines for block in blocks("sh") if (lines := commands(block))]
 
 
 @pytest.fixture(scope="module")
@@ -48,13 +48,14 @@ def test_python_runs(folder: Path) -> None:
     assert (folder / "faithful.html").stat().st_size > 10_000
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_command_runs(command: str, folder: Path) -> None:
-    program, *arguments = shlex.split(command)
-    executable = Path(sys.executable).with_name(program)
-    done = run([str(executable), *arguments], folder)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip()
+@pytest.mark.parametrize("session", SESSIONS, ids=lambda lines: lines[0])
+def test_commands_run_in_their_order(session: list[str], folder: Path) -> None:
+    for command in session:
+        program, *arguments = shlex.split(command)
+        executable = Path(sys.executable).with_name(program)
+        done = run([str(executable), *arguments], folder)
+        assert done.returncode == 0, f"{command}: {done.stderr}"
+        assert done.stdout.strip(), command
 
 
 def test_make_targets_exist() -> None:
