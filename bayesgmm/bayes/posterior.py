@@ -104,6 +104,7 @@ class Posterior:
         row_weights: of the data, (n,).
         kept: the chains that single-number answers use: all, or those of the best mode.
         modes: the modes that were scouted, and their shares of the Laplace mass.
+        thresholds: what the verdict was judged by.
         target, data: the program and what it is evaluated on; None for a fit that was loaded.
         known_membership: memberships that were saved, (n, k).
     """
@@ -123,6 +124,7 @@ class Posterior:
     row_weights: Float[np.ndarray, " n"]
     kept: Bool[np.ndarray, " c"]
     modes: tuple[tuple[str, float], ...] = ()
+    thresholds: Thresholds = Thresholds()
     target: Target | None = None
     data: Data | None = None
     known_membership: Float[np.ndarray, "n k"] | None = None
@@ -426,6 +428,7 @@ def _assemble(
         modes=tuple(
             (mode.origin, float(share)) for mode, share in zip(found, shares(found), strict=True)
         ),
+        thresholds=settings.thresholds,
         target=target,
         data=data,
     )
@@ -438,7 +441,7 @@ def rebuild(
     membership: Float[np.ndarray, "n k"],
     row_weights: Float[np.ndarray, " n"],
     modes: tuple[tuple[str, float], ...],
-    thresholds: Thresholds = Thresholds(),
+    thresholds: Thresholds,
 ) -> Posterior:
     """The posterior of saved draws; diagnostics and LOO are computed again, never trusted."""
     diagnostics, quantities = examine(part, structure.k, row_weights, thresholds)
@@ -459,6 +462,7 @@ def rebuild(
         row_weights=row_weights,
         kept=kept,
         modes=modes,
+        thresholds=thresholds,
         known_membership=membership,
     )
 

@@ -10,7 +10,7 @@ import inspect
 import tokenize
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from threading import RLock
@@ -241,15 +241,17 @@ def understand(
     """
     found: list[Structure] = []
 
-    def run(X: jax.Array, keywords: dict[str, jax.Array]) -> jax.Array:
-        seeded = handlers.seed(program.model, jax.random.key(0))
-        trace = handlers.trace(seeded).get_trace(X, k, **keywords)
+    def observed(X: jax.Array, keywords: dict[str, jax.Array]) -> jax.Array:
+        trace = _trace(program, X, k, keywords)
         found.append(_structure(program, trace, X, k))
-        return jnp.zeros(())
+        return trace[found[0].mixture]["value"]
 
     try:
         with TRACING, handlers.block():
-            jax.eval_shape(run, X, dict(keywords))
+            traced = jax.make_jaxpr(observed)(X, dict(keywords)).jaxpr
+            if traced.outvars[0] is not traced.invars[0]:  # not X itself, so look at its numbers
+                value = _observed(program, k, found[0].mixture, X, dict(keywords))
+                _check_rows(program, np.asarray(value), X)
     except InputError:
         raise
     except Exception as error:
@@ -258,6 +260,21 @@ def understand(
             f"k={k}: {type(error).__name__}: {_first_line(error)}"
         ) from error
     return found[0]
+
+
+def _trace(
+    program: Program, X: jax.Array, k: int, keywords: dict[str, jax.Array]
+) -> dict[str, Any]:
+    seeded = handlers.seed(program.model, jax.random.key(0))
+    return dict(handlers.trace(seeded).get_trace(X, k, **keywords))
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _observed(
+    program: Program, k: int, site: str, X: jax.Array, keywords: dict[str, jax.Array]
+) -> jax.Array:
+    """What the site observes; the compiler drops everything else."""
+    return _trace(program, X, k, keywords)[site]["value"]
 
 
 def _structure(program: Program, trace: dict[str, Any], X: jax.Array, k: int) -> Structure:
@@ -316,6 +333,14 @@ def _mixture_site(program: Program, sites: dict[str, Any], X: jax.Array, k: int)
             f"{X.shape}; observe every row of X."
         )
     return observed[0]
+
+
+def _check_rows(program: Program, value: np.ndarray, X: np.ndarray) -> None:
+    if not np.array_equal(value.reshape(X.shape), X):
+        raise InputError(
+            f"model {program.name!r} observes other values than those of X; give obs=X, and put "
+            "whatever transforms the rows into the program's distribution."
+        )
 
 
 def _check_names(program: Program, trace: dict[str, Any]) -> None:

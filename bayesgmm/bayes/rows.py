@@ -15,6 +15,7 @@ from bayesgmm.gaussian.mixture import Mixture, log_joint
 from bayesgmm.gaussian.precision import float64
 
 BLOCK_NUMBERS = 2_000_000
+BLOCK_DRAWS = 1000
 
 type LogJoint = Callable[[Any, Any, Array], Array]
 """From a draw, a context shared by all draws, and rows (n, d), to log joint densities (n, k)."""
@@ -135,28 +136,35 @@ def predict(
         order: the relabelling, shape (s, k).
         X: rows; they need not be the fitted ones.
     """
-    log_density, membership = _predict(log_joint, draws, context, jnp.asarray(order), X)
-    return Prediction(np.asarray(log_density), np.asarray(membership))
+    n, (s, k) = X.shape[0], order.shape
+    log_total, membership = np.full(n, -np.inf), np.zeros((n, k))
+    for begin in range(0, s, BLOCK_DRAWS):  # padded, so that one program serves any number
+        block = np.arange(begin, begin + BLOCK_DRAWS)
+        part = jax.tree.map(lambda leaf, rows=np.minimum(block, s - 1): leaf[rows], (draws, order))
+        some, resp = map(np.asarray, _predict(log_joint, *part, block < s, context, X))
+        log_total, membership = np.logaddexp(log_total, some), membership + resp
+    return Prediction(log_total - np.log(s), membership / s)
 
 
 @partial(jax.jit, static_argnums=0)
 def _predict(
-    log_joint: LogJoint, draws: Any, context: Any, order: Array, X: Array
+    log_joint: LogJoint, draws: Any, order: Array, counted: Array, context: Any, X: Array
 ) -> tuple[Array, Array]:
-    n, (s, k) = X.shape[0], order.shape
+    """Log of the summed densities, and summed memberships, over the draws that are counted."""
+    n, k = X.shape[0], order.shape[1]
 
     def add(
-        carry: tuple[Array, Array], item: tuple[Any, Array]
+        carry: tuple[Array, Array], item: tuple[Any, Array, Array]
     ) -> tuple[tuple[Array, Array], None]:
-        draw, places = item
+        draw, places, counts = item
         joint = log_joint(draw, context, X)[:, places]
         log_density = jax.nn.logsumexp(joint, axis=-1)
-        resp = jnp.exp(joint - log_density[:, None])
-        return (jnp.logaddexp(carry[0], log_density), carry[1] + resp), None
+        resp = jnp.where(counts, jnp.exp(joint - log_density[:, None]), 0.0)
+        log_total = jnp.logaddexp(carry[0], jnp.where(counts, log_density, -jnp.inf))
+        return (log_total, carry[1] + resp), None
 
     zero = (jnp.full(n, -jnp.inf), jnp.zeros((n, k)))
-    (total, membership), _ = lax.scan(add, zero, (draws, order))
-    return total - jnp.log(s), membership / s
+    return lax.scan(add, zero, (draws, order, counted))[0]
 
 
 def _batch(draws: Any, log_pivot: np.ndarray) -> int:

@@ -29,6 +29,8 @@ RANDOM_STARTS = 2
 SAME_MODE = 1e-2
 MIN_EIGENVALUE = 1e-6
 UNUSABLE = 1e300
+PRIOR_CLIMBS = 20
+AT_THE_TOP = 1e-3
 
 
 class Summit(NamedTuple):
@@ -159,9 +161,14 @@ class _Stage(NamedTuple):
 
 def _typical(prior: _Stage) -> tuple[np.ndarray, np.ndarray]:
     """The prior's mode in unconstrained coordinates, and the scale of each coordinate there."""
-    ones = np.ones(prior.target.size)
-    centre, _ = prior.minimise(0 * ones, ones, max_iter=200)
-    return centre, _scales(prior, centre, ones)
+    centre, spread = np.zeros(prior.target.size), np.ones(prior.target.size)
+    for _ in range(PRIOR_CLIMBS):  # from an origin that may lie many units of the prior away
+        centre, _ = prior.minimise(centre, spread, max_iter=200)
+        before, spread = spread, _scales(prior, centre, spread)
+        settled = (spread < 2 * before).all()
+        if settled and np.abs(spread * prior.gradient(centre)).max() < AT_THE_TOP:
+            break
+    return centre, spread
 
 
 def _climb_from_em(

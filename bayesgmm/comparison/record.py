@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from bayesgmm.bayes.diagnose import Thresholds
 from bayesgmm.bayes.draws import Draws
 from bayesgmm.bayes.posterior import Crossed, prepare, rebuild
 from bayesgmm.bayes.program import Latent, Program, Structure
@@ -156,6 +157,7 @@ def _attributes(both: Both) -> dict[str, str]:
             "same_likelihood": both.same_likelihood,
             "inference": posterior.inference,
             "modes": posterior.modes,
+            "thresholds": asdict(posterior.thresholds),
             "structure": {
                 "k": structure.k,
                 "latents": [(latent.name, latent.shape) for latent in structure.latents],
@@ -202,6 +204,7 @@ def from_tree(tree: xr.DataTree) -> Both:
         _array(tree, "membership/mean"),
         problem.row_weights,
         tuple((origin, share) for origin, share in model["modes"]),
+        Thresholds(**model["thresholds"]),
     )
     dataset = tree["maximum_likelihood"].dataset
     errors = StandardErrors(
