@@ -25,8 +25,8 @@ def as_matrix(data: object) -> Shaped[np.ndarray, "n d"]:
         )
     if array.ndim != 2:
         raise InputError(
-            f"X has shape {array.shape}, expected (n, d); reshape to (n, 1) with "
-            "X.reshape(-1, 1) if it is one column, to (1, d) with X.reshape(1, -1) if one row."
+            f"X has shape {array.shape}, expected (n, d). Reshape your data: X.reshape(-1, 1) if "
+            "it is one column, X.reshape(1, -1) if it is one row."
         )
     return array
 
@@ -45,8 +45,10 @@ def as_array(data: object, argument: str) -> Shaped[np.ndarray, "..."]:
         reason = _ragged(data, argument) or f"{argument} is no array: {one_line(error)}."
         raise InputError(reason) from error
     if array.dtype.kind in "cV":
-        kind = "complex numbers" if array.dtype.kind == "c" else "records"
-        raise InputError(f"{argument} holds {kind}; give real numbers, one column for each part.")
+        kind = "Complex data" if array.dtype.kind == "c" else "Records"
+        raise InputError(
+            f"{kind} not supported in {argument}; give real numbers, one column for each part."
+        )
     return array
 
 

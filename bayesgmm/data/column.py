@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from jaxtyping import Float64
 
+from bayesgmm.data.errors import one_line
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -36,7 +38,17 @@ def describe_wrong(series: pd.Series[Any]) -> str:
     row = int(wrong.argmax())
     value = series.iloc[row]
     shown = repr(value) if isinstance(value, str | bytes) else f"{value}"
-    return f"holds {kind} (first {shown:.40} at row {row})"
+    why = _conversion_error(value) if kind == "objects" else ""
+    return f"holds {kind} (first {shown:.40} at row {row}{why})"
+
+
+def _conversion_error(value: Any) -> str:
+    """Python's own words on why the value is no number, if it has any."""
+    try:
+        float(value)
+    except (TypeError, ValueError) as error:
+        return f": {one_line(error)}"
+    return ""
 
 
 def _not_numbers(series: pd.Series[Any]) -> np.ndarray:

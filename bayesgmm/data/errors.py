@@ -13,6 +13,10 @@ class InputError(ValueError):
     """
 
 
+class InputTypeError(InputError, TypeError):
+    """Values that are no numbers; Python, too, calls that an error of type."""
+
+
 def unknown(argument: str, value: object, names: Iterable[str]) -> InputError:
     """The error for a name that is not one of those there are; the nearest is suggested.
 

@@ -36,7 +36,10 @@ def feature_positions(source: Source, columns: Columns | None, weight_at: int | 
     """
     chosen = _all_features(source, weight_at) if columns is None else _chosen(source, columns)
     if not chosen:
-        raise InputError("no columns to fit; name at least one with --columns / columns=[...].")
+        raise InputError(
+            f"no columns to fit: 0 feature(s) (shape=({source.n_rows}, 0)) while a minimum of 1 is "
+            "required. Name at least one with --columns / columns=[...]."
+        )
     _refuse_repeats([source.names[position] for position in chosen])
     if weight_at in chosen:
         raise InputError(

@@ -15,7 +15,7 @@ from jaxtyping import Float64, Shaped
 from bayesgmm.data.array import as_matrix
 from bayesgmm.data.column import describe_wrong, floats, is_numeric
 from bayesgmm.data.datasets import dataset_names, load_dataset
-from bayesgmm.data.errors import InputError, listed, one_line
+from bayesgmm.data.errors import InputError, InputTypeError, listed, one_line
 from bayesgmm.data.file import file_stem, read_file
 
 if TYPE_CHECKING:
@@ -52,21 +52,21 @@ class Source:
         """One column as numbers; missing ones are nan.
 
         Raises:
-            InputError: when it holds anything else, listing the columns that do hold numbers.
+            InputTypeError: when it holds anything else, listing the columns that do hold numbers.
         """
         if isinstance(self.values, np.ndarray):
             return self.values[:, position].astype(np.float64)
         series = self.values.iloc[:, position]
         if not is_numeric(series):
             wrong = describe_wrong(series)
-            raise InputError(f"column '{self.names[position]}' {wrong}; {self._numeric_ones()}")
+            raise InputTypeError(f"column '{self.names[position]}' {wrong}; {self._numeric_ones()}")
         return floats(series)
 
     def matrix(self, positions: Sequence[int]) -> Float64[np.ndarray, "n d"]:
         """These columns as one matrix in C order; an array that is one already is not copied.
 
         Raises:
-            InputError: when a column holds anything but numbers.
+            InputTypeError: when a column holds anything but numbers.
         """
         if isinstance(self.values, np.ndarray):
             every = list(positions) == list(range(self.values.shape[1]))

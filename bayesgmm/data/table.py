@@ -17,6 +17,8 @@ from bayesgmm.data.selection import Columns, feature_positions, weight_position
 from bayesgmm.data.source import Source, open_source
 from bayesgmm.data.weights import checked_weights
 
+LARGEST = 1e75  # so that the square of a ratio of two numbers between its inverse and it is finite
+
 
 @dataclass(frozen=True, eq=False)
 class Table:
@@ -95,7 +97,7 @@ def read_table(
     weight_at = weight_position(source, weights)
     chosen = feature_positions(source, columns, weight_at)
     names = tuple(source.names[position] for position in chosen)
-    X = _finite(source.matrix(chosen), names)
+    X = _checked(source.matrix(chosen), names)
     return Table(X, names, _row_weights(source, weights, weight_at), source.name, source.citation)
 
 
@@ -113,17 +115,36 @@ def _row_weights(
     return None if weights is None else checked_weights(weights, source.n_rows)
 
 
-def _finite(X: Float64[np.ndarray, "n d"], names: Sequence[str]) -> Float64[np.ndarray, "n d"]:
+def check_spread(table: Table) -> None:
+    """Raise an InputError where a column varies, but by so little that its variance is lost.
+
+    A constant column passes: families that pool the columns' variances can describe it.
+    """
+    spread = table.X.max(0) - table.X.min(0)
+    for name, width in zip(table.columns, spread, strict=True):
+        if 0 < width < 1 / LARGEST:
+            raise InputError(
+                f"column '{name}' spans only {width:.1e}, whose square is lost in double "
+                "precision; express it in smaller units."
+            )
+
+
+def _checked(X: Float64[np.ndarray, "n d"], names: Sequence[str]) -> Float64[np.ndarray, "n d"]:
     if 0 in X.shape:
         raise InputError(f"X has shape {X.shape}: no rows; at least one is needed.")
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(X.sum()):  # one number instead of n x d booleans; inf and nan survive a sum
-            return X
-    wrong = ~np.isfinite(X)
+    if max(X.max(), -X.min()) <= LARGEST:  # two numbers instead of n x d booleans; nan is neither
+        return X
+    _refuse(~np.isfinite(X), X, names, "non-finite value", "drop or impute them before fitting")
+    remedy = f"beyond {LARGEST:.0e} squares overflow, so use larger units"
+    _refuse(np.abs(X) > LARGEST, X, names, "overlarge value", remedy)
+    return X
+
+
+def _refuse(wrong: np.ndarray, X: np.ndarray, names: Sequence[str], noun: str, remedy: str) -> None:
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
+        value = "NaN" if np.isnan(X[row, column]) else f"{X[row, column]:.4g}"
         raise InputError(
-            f"X has {counted(int(wrong.sum()), 'non-finite value')} (first at row {row}, "
-            f"column '{names[column]}'); drop or impute them before fitting."
+            f"X has {counted(int(wrong.sum()), noun)} (first {value} at row {row}, "
+            f"column '{names[column]}'); {remedy}."
         )
-    return X

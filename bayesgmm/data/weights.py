@@ -32,7 +32,7 @@ def checked_weights(
     _refuse(~np.isfinite(values), argument, "non-finite value", "give each row a finite weight")
     _refuse(values < 0, argument, "negative value", "weights must be 0 or more")
     if not values.any():
-        raise InputError(f"{argument} is 0 in every row; at least one row must count.")
+        raise InputError(f"{argument}: every row has zero; at least one row must count.")
     return values
 
 
