@@ -140,7 +140,8 @@ def predict(
     log_total, membership = np.full(n, -np.inf), np.zeros((n, k))
     for begin in range(0, s, BLOCK_DRAWS):  # padded, so that one program serves any number
         block = np.arange(begin, begin + BLOCK_DRAWS)
-        part = jax.tree.map(lambda leaf, rows=np.minimum(block, s - 1): leaf[rows], (draws, order))
+        rows = np.minimum(block, s - 1)
+        part = jax.tree.map(lambda leaf, rows=rows: leaf[rows], (draws, order))
         some, resp = map(np.asarray, _predict(log_joint, *part, block < s, context, X))
         log_total, membership = np.logaddexp(log_total, some), membership + resp
     return Prediction(log_total - np.log(s), membership / s)
