@@ -1,9 +1,9 @@
 """Every covariance family with every number of components, by information criteria."""
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
@@ -11,7 +11,8 @@ from bayesgmm.data.errors import InputError, unknown
 from bayesgmm.data.plain import plain
 from bayesgmm.data.randomness import generator
 from bayesgmm.data.ranges import component_range
-from bayesgmm.data.table import Table, read_table
+from bayesgmm.data.scalars import whole
+from bayesgmm.data.table import Table, check_spread, read_table
 from bayesgmm.gaussian.families import families_for, family
 from bayesgmm.ml import restarts
 from bayesgmm.ml.restarts import MaximumLikelihood, Problem
@@ -84,7 +85,7 @@ class Selection:
     def edge(self) -> str:
         """A warning where the best k is the largest that was tried, or ""."""
         ks = {cell.n_components for cell in self.cells}
-        if len(ks) > 1 and self.best_.n_components == max(ks):
+        if len(ks) > 1 and self.fitted and self.fitted[0].n_components == max(ks):
             return (
                 f"the best k is {max(ks)}, the edge of the range: try more components before "
                 "believing it."
@@ -97,7 +98,7 @@ class Selection:
 
         ks = sorted({cell.n_components for cell in self.cells})
         lines: dict[str, list[float]] = {}
-        best = min(self._value(cell) for cell in self.fitted)
+        best = self._best_value
         for cell in self.cells:
             line = lines.setdefault(cell.covariance_type, [float("nan")] * len(ks))
             value = self._value(cell) if cell.fit is not None else float("nan")
@@ -119,9 +120,11 @@ class Selection:
         """The grid as text: the criterion as the distance from the best cell."""
         types = list(dict.fromkeys(cell.covariance_type for cell in self.cells))
         ks = sorted({cell.n_components for cell in self.cells})
-        best = self._value(self.fitted[0]) if self.fitted else float("nan")
+        best = self._best_value
         label = self.criterion.upper()
         head = f"{self.name}: {label} as the distance from the best, {best:.1f}; 0 = best (*)"
+        if not self.fitted:
+            head = f"{self.name}: {label}, of which no cell has any"
         rows = ["  k " + "".join(f"{name:>10}" for name in types)]
         at = {(cell.covariance_type, cell.n_components): cell for cell in self.cells}
         for k in ks:
@@ -157,14 +160,18 @@ class Selection:
         distance = self._value(cell) - best
         return f"{distance:9.1f}{'*' if distance == 0 else ' '}"
 
+    @property
+    def _best_value(self) -> float:
+        return self._value(self.fitted[0]) if self.fitted else float("nan")
+
     def _value(self, cell: Cell) -> float:
         return float(getattr(cell.fit, self.criterion)) if cell.fit else float("nan")
 
 
 def select(
     X: object,
-    n_components: int | Iterable[int] = range(1, 10),
-    covariance_types: Sequence[str] | None = None,
+    n_components: SupportsIndex | Iterable[SupportsIndex] = range(1, 10),
+    covariance_types: str | Collection[str] | None = None,
     *,
     columns: Sequence[str] | None = None,
     sample_weight: object = None,
@@ -177,7 +184,7 @@ def select(
     Args:
         X: a DataFrame, array (n, d), path or data set's name.
         n_components: numbers of components to try.
-        covariance_types: names of families; all by default.
+        covariance_types: one family's name or several; all by default.
         columns: columns of X to use.
         sample_weight: row weights (n,), or a column's name; counts only.
         criterion: "bic", "aic" or "icl".
@@ -191,14 +198,14 @@ def select(
     rng, _ = generator(random_state)
     if covariance_types is None:
         covariance_types = [member.name for member in families_for(len(table.columns))]
-    types = covariance_types
-    return scan(table, component_range(n_components), types, rng, criterion, n_init)
+    ks = component_range(n_components)
+    return scan(table, ks, covariance_types, rng, criterion, n_init)
 
 
 def scan(
     table: Table,
     ks: Sequence[int],
-    covariance_types: Sequence[str],
+    covariance_types: str | Collection[str],
     rng: np.random.Generator,
     criterion: str = "bic",
     n_init: int = restarts.Settings.n_init,
@@ -209,18 +216,17 @@ def scan(
     Args:
         table: the data.
         ks: numbers of components.
-        covariance_types: names of families.
+        covariance_types: one family's name or several.
         rng: source of the starts.
         criterion: "bic", "aic" or "icl".
         n_init: EM starts for each cell.
         known: fits that need not be done again.
     """
     check_criterion(criterion, table)
+    check_spread(table)
     done = {(fit.family.name, fit.n_components): fit for fit in known}
-    if n_init < 1:
-        raise InputError(f"n_init={n_init} must be at least 1.")
-    names = list(dict.fromkeys(family(name).name for name in covariance_types))
-    settings = restarts.Settings(n_init=n_init)
+    names = _family_names(covariance_types)
+    settings = restarts.Settings(n_init=whole("n_init", n_init))
     cells = []
     for name in names:
         missing = [k for k in ks if (name, k) not in done and _reason(table, k) == ""]
@@ -240,6 +246,20 @@ def check_criterion(criterion: str, table: Table) -> None:
             f"criterion={criterion!r} needs the number of rows, and sample_weight holds weights "
             "that are not counts; give counts, or use criterion='aic'."
         )
+
+
+def _family_names(covariance_types: object) -> list[str]:
+    """Each family once, by its own name."""
+    given = [covariance_types] if isinstance(covariance_types, str) else covariance_types
+    if not isinstance(given, Collection) or not all(isinstance(name, str) for name in given):
+        raise InputError(
+            f"covariance_types={covariance_types!r} must be the names of families, such as "
+            "['full', 'tied']."
+        )
+    names = list(dict.fromkeys(family(name).name for name in given))
+    if not names:
+        raise InputError("covariance_types is empty; give at least one, such as ['full'].")
+    return names
 
 
 def _reason(table: Table, k: int) -> str:
