@@ -1,22 +1,29 @@
 """Covariance families: each a projection of the scatter matrices, and a parameter count.
 
 The M-step sees only expected counts and scatter matrices, so a family needs no E-step of its own.
-Names are those of Celeux and Govaert (1995) as used by mclust; scikit-learn's names are aliases.
-Projections work in the user's metric. Rescaling single columns leaves EEE, VVI and VVV fits
-unchanged; VII depends on the columns' relative units.
+Names are those of Celeux and Govaert (1995) as used by mclust, Sigma_k = v_k D_k A_k D_k' in three
+letters: volume v, shape A and orientation D, each equal (E) for all components, varying (V) or the
+identity (I). scikit-learn's names are aliases, and so are E and V, mclust's names for one column.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Float
 
 from bayesgmm.data.errors import unknown
+from bayesgmm.gaussian import coordinates
 from bayesgmm.gaussian.arrays import Array
-
-type Project = Callable[[Float[Array, "*s k"], Float[Array, "*s k d d"]], Float[Array, "*s k d d"]]
+from bayesgmm.gaussian.projections import (
+    Project,
+    common_axes,
+    diagonal,
+    equal_volume,
+    own,
+    own_axes,
+    pooled,
+    proportional,
+    spherical,
+)
 
 
 @dataclass(frozen=True)
@@ -25,146 +32,131 @@ class Family:
 
     Attributes:
         name: mclust's name, such as "VVV".
-        alias: scikit-learn's name, such as "full".
         meaning: one line for people.
-        project: from counts (..., k) and scatter (..., k, d, d) to covariances (..., k, d, d).
-        n_covariance: number of covariance parameters for k components in d dimensions.
-        pack: lower Cholesky factors (k, d, d) to free coordinates (q,), the logs of the scales.
-        unpack: the inverse, coordinates and (k, d) to lower Cholesky factors.
-        min_rows: effective rows that one component needs in d dimensions.
-        follows_columns: whether rescaling single columns keeps a member of the family in it.
+        project: from counts (..., k), scatter (..., k, d, d) and the current Cholesky factors
+            (..., k, d, d) to covariances (..., k, d, d).
+        sklearn: scikit-learn's name, such as "full", if it has the family.
+        equal_weights: whether the components also share their weight.
     """
 
     name: str
-    alias: str
     meaning: str
     project: Project
-    n_covariance: Callable[[int, int], int]
-    pack: Callable[[Float[np.ndarray, "k d d"]], Float[np.ndarray, " q"]]
-    unpack: Callable[[Float[Array, " q"], int, int], Float[Array, "k d d"]]
-    min_rows: Callable[[int], int]
-    follows_columns: bool = True
+    sklearn: str = ""
+    equal_weights: bool = False
 
     def __reduce__(self) -> tuple[object, ...]:
-        return family, (self.name,)
+        return family, (self.name, self.equal_weights)
 
-    def free(self, k: int, d: int) -> bool:
-        """Whether every covariance is in the family."""
-        return self.n_covariance(k, d) == k * d * (d + 1) // 2
+    @property
+    def alias(self) -> str:
+        """scikit-learn's name, or mclust's where it has none."""
+        return self.sklearn or self.name
+
+    @property
+    def volume(self) -> str:
+        return self.name[0]
+
+    @property
+    def shape(self) -> str:
+        return self.name[1]
+
+    @property
+    def orientation(self) -> str:
+        return self.name[2]
+
+    @property
+    def follows_columns(self) -> bool:
+        """Whether rescaling single columns keeps a member of the family in it."""
+        return self.shape != "I" and self.orientation in ("I", self.shape)
+
+    def n_covariance(self, k: int, d: int) -> int:
+        """Number of covariance parameters for k components in d dimensions."""
+        return coordinates.n_covariance(self.name, k, d)
 
     def n_parameters(self, k: int, d: int) -> int:
         """Free parameters of the whole mixture: weights, means and covariances."""
-        return k - 1 + k * d + self.n_covariance(k, d)
+        weights = 0 if self.equal_weights else k - 1
+        return weights + k * d + self.n_covariance(k, d)
+
+    def free(self, k: int, d: int) -> bool:
+        """Whether every mixture is a member."""
+        return not self.equal_weights and self.n_covariance(k, d) == k * d * (d + 1) // 2
+
+    def min_rows(self, d: int) -> int:
+        """Effective rows that one component needs for what it does not share.
+
+        One for its mean; a second for a variance of its own; d for axes of its own, of which the
+        last follows from the others; d + 1 where fewer would lie in a plane across some axis and
+        leave no variance along it.
+        """
+        if d > 1 and self.shape == "V" and self.orientation != "I":
+            return d + 1
+        axes = d if self.orientation == "V" else 1
+        variance = 2 if self.volume == "V" or (d > 1 and self.shape == "V") else 1
+        return max(axes, variance)
+
+    def min_total_rows(self, k: int, d: int) -> int:
+        """Rows that k components need together.
+
+        Rows are assigned such that what is shared becomes small; so several components need, beyond
+        their own rows, twice as many as keep the shared part regular.
+        """
+        if k == 1:
+            return 2 if self.orientation == "I" else d + 1
+        if self.shape == "V" or self.name == "VII":
+            return k * self.min_rows(d)
+        return k * self.min_rows(d) + 2 * (d if self.orientation == "E" else 1)
+
+    def around(
+        self, scale_tril: Float[Array, "k d d"], steps: Float[Array, " q"]
+    ) -> Float[Array, "k d d"]:
+        """Cholesky factors of the member `steps` away from a member, `n_covariance` coordinates."""
+        return coordinates.around(self.name, scale_tril, steps)
 
 
-def family(name: str) -> Family:
+def family(name: str, equal_weights: bool = False) -> Family:
     """The family of that name or alias.
 
     Raises:
         InputError: no such family; the nearest name is suggested.
     """
-    names = {label: member for member in FAMILIES for label in (member.name, member.alias)}
-    if name in names:
-        return names[name]
-    if isinstance(name, str) and name.upper() in names:
-        return names[name.upper()]
-    raise unknown("covariance_type", name, names)
+    labels = {label: member for member in FAMILIES for label in (member.name, member.alias)}
+    names = labels | {"E": labels["EEE"], "V": labels["VVV"]}
+    found = names.get(name) or (names.get(name.upper()) if isinstance(name, str) else None)
+    if found is None:
+        raise unknown("covariance_type", name, names)
+    return replace(found, equal_weights=True) if equal_weights else found
 
 
 def families_for(d: int) -> tuple[Family, ...]:
     """The families that differ in d dimensions: one column has neither shape nor direction."""
-    return FAMILIES if d > 1 else tuple(f for f in FAMILIES if f.name in ("VVV", "EEE"))
-
-
-def _per_row(counts: Array, scatter: Array) -> Array:
-    return scatter / jnp.where(counts > 0, counts, 1.0)[..., None, None]
-
-
-def _pooled(counts: Array, scatter: Array) -> Array:
-    tied = scatter.sum(-3) / counts.sum(-1)[..., None, None]
-    return jnp.broadcast_to(tied[..., None, :, :], scatter.shape)
-
-
-def _diagonal(counts: Array, scatter: Array) -> Array:
-    return _per_row(counts, scatter) * jnp.eye(scatter.shape[-1])
-
-
-def _spherical(counts: Array, scatter: Array) -> Array:
-    d = scatter.shape[-1]
-    variance = jnp.trace(_per_row(counts, scatter), axis1=-2, axis2=-1) / d
-    return variance[..., None, None] * jnp.eye(d)
-
-
-def _pack_factors(scale_tril: np.ndarray) -> np.ndarray:
-    d = scale_tril.shape[-1]
-    logs = np.where(np.eye(d, dtype=bool), np.log(np.where(np.eye(d), scale_tril, 1)), scale_tril)
-    rows, cols = np.tril_indices(d)
-    return logs[:, rows, cols].ravel()
-
-
-def _unpack_factors(coordinates: Array, k: int, d: int) -> Array:
-    rows, cols = np.tril_indices(d)
-    values = coordinates.reshape(k, rows.size)
-    values = jnp.where(rows == cols, jnp.exp(values), values)
-    return jnp.zeros((k, d, d)).at[:, rows, cols].set(values)
-
-
-def _unpack_tied(coordinates: Array, k: int, d: int) -> Array:
-    return jnp.broadcast_to(_unpack_factors(coordinates, 1, d), (k, d, d))
-
-
-def _pack_diagonal(scale_tril: np.ndarray) -> np.ndarray:
-    return np.log(np.diagonal(scale_tril, axis1=1, axis2=2)).ravel()
-
-
-def _unpack_diagonal(coordinates: Array, k: int, d: int) -> Array:
-    return jnp.exp(coordinates).reshape(k, d, 1) * jnp.eye(d)
-
-
-def _unpack_spherical(coordinates: Array, k: int, d: int) -> Array:
-    return jnp.exp(coordinates)[:, None, None] * jnp.eye(d)
+    return FAMILIES if d > 1 else (family("E"), family("V"))
 
 
 FAMILIES = (
+    Family("EII", "no correlations, one variance for everything", spherical(pooled)),
+    Family("VII", "no correlations, one variance for each component", spherical(own), "spherical"),
+    Family("EEI", "no correlations, the same variances in every component", diagonal(pooled)),
     Family(
-        "VVV",
-        "full",
-        "every component its own covariance matrix",
-        _per_row,
-        lambda k, d: k * d * (d + 1) // 2,
-        _pack_factors,
-        _unpack_factors,
-        lambda d: d + 1,
+        "VEI", "no correlations, one shape, every component its own volume", diagonal(proportional)
     ),
     Family(
-        "EEE",
-        "tied",
-        "one covariance matrix shared by all components",
-        _pooled,
-        lambda k, d: d * (d + 1) // 2,
-        lambda scale_tril: _pack_factors(scale_tril[:1]),
-        _unpack_tied,
-        lambda d: 1,
+        "EVI", "no correlations, one volume, every component its own shape", diagonal(equal_volume)
     ),
+    Family("VVI", "no correlations, every component its own variances", diagonal(own), "diag"),
+    Family("EEE", "one covariance matrix shared by all components", pooled, "tied"),
+    Family("VEE", "one shape and orientation, every component its own volume", proportional),
     Family(
-        "VVI",
-        "diag",
-        "no correlations, every component its own variances",
-        _diagonal,
-        lambda k, d: k * d,
-        _pack_diagonal,
-        _unpack_diagonal,
-        lambda d: 2,
+        "EVE",
+        "one volume and orientation, every component its own shape",
+        common_axes(equal_volume),
     ),
+    Family("VVE", "one orientation, every component its own volume and shape", common_axes(own)),
+    Family("EEV", "one volume and shape, every component its own orientation", own_axes(pooled)),
     Family(
-        "VII",
-        "spherical",
-        "no correlations, one variance for each component",
-        _spherical,
-        lambda k, d: k,
-        lambda scale_tril: _pack_diagonal(scale_tril[:, :1, :1]),
-        _unpack_spherical,
-        lambda d: 2,
-        follows_columns=False,
+        "VEV", "one shape, every component its own volume and orientation", own_axes(proportional)
     ),
+    Family("EVV", "one volume, every component its own shape and orientation", equal_volume),
+    Family("VVV", "every component its own covariance matrix", own, "full"),
 )

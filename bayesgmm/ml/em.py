@@ -60,24 +60,47 @@ class EMResult(NamedTuple):
 
     state: EMState
     history: Float[np.ndarray, "s steps"]
+    counts: Float[np.ndarray, "s k"]
 
 
-def maximisation(statistics: Statistics, family: Family, floor: Float[Array, " d"]) -> Mixture:
-    """The M-step: from expected sufficient statistics to the family's most likely mixture."""
+def expectation(mixture: Mixture, data: Data) -> tuple[Array, Statistics]:
+    """The E-step: the log-likelihood in the user's units, and expected sufficient statistics."""
+    theta = natural(mixture, data.frame)
+    value, raw = sweep(theta, data.X, data.row_weights, data.frame)
+    return value + log_jacobian(data.row_weights, data.frame), unpack(raw, data.frame)
+
+
+def maximisation(
+    statistics: Statistics,
+    family: Family,
+    floor: Float[Array, " d"],
+    current: Float[Array, "*s k d d"],
+) -> Mixture:
+    """The M-step: from expected sufficient statistics to the family's most likely mixture.
+
+    Families without a closed form climb from the `current` Cholesky factors.
+    """
     counts = statistics.counts
-    covariances = family.project(counts, statistics.scatter) + jnp.diag(floor)
-    absent = (counts <= 0)[..., None, None]
-    covariances = jnp.where(absent, jnp.eye(floor.shape[0]), covariances)
-    weights = counts / counts.sum(-1, keepdims=True)
+    present = counts > 0
+    scatter = statistics.scatter + counts[..., None, None] * jnp.diag(floor)
+    covariances = family.project(counts, scatter, current)
+    covariances = jnp.where(present[..., None, None], covariances, jnp.eye(floor.shape[0]))
+    shares = present.astype(counts.dtype) if family.equal_weights else counts
+    weights = shares / shares.sum(-1, keepdims=True)
     return Mixture(weights, statistics.means, jnp.linalg.cholesky(covariances))
+
+
+def projected(mixture: Mixture, family: Family) -> Mixture:
+    """The family's mixture that is nearest to any other, component by component."""
+    scatter = mixture.weights[..., None, None] * mixture.covariances
+    statistics = Statistics(mixture.weights, mixture.means, scatter)
+    return maximisation(statistics, family, jnp.zeros(scatter.shape[-1]), mixture.scale_tril)
 
 
 def em_map(mixture: Mixture, data: Data, family: Family) -> tuple[Array, Mixture]:
     """The log-likelihood of the mixture in the user's units, and the mixture after one EM map."""
-    theta = natural(mixture, data.frame)
-    value, raw = sweep(theta, data.X, data.row_weights, data.frame)
-    value = value + log_jacobian(data.row_weights, data.frame)
-    return value, maximisation(unpack(raw, data.frame), family, data.floor)
+    value, statistics = expectation(mixture, data)
+    return value, maximisation(statistics, family, data.floor, mixture.scale_tril)
 
 
 def init(mixture: Mixture) -> EMState:
@@ -95,6 +118,8 @@ def step(state: EMState, data: Data, family: Family, tol: Number) -> EMState:
 
     def one_map(path: _Path, i: Array) -> tuple[_Path, tuple[Array, Mixture]]:
         leap, _ = _extrapolate(path, data.frame)
+        if not family.free(*leap.means.shape):  # only members may be compared with members
+            leap = projected(leap, family)
         value, image = em_map(_select(i == 2, leap, path.third), data, family)
         return _Path(path.second, path.third, image), (value, image)
 
@@ -155,9 +180,9 @@ def run(
     while (left := np.flatnonzero(~terminate(state, max_iter))).size:
         some = np.resize(left, min(TAIL, len(everyone)))  # repeats fill the batch up
         history.append(_advance(state, some, data, family, tol, max_iter))
-    final, _ = _evaluate(state.mixture, data, family)
-    state = state._replace(log_likelihood=np.asarray(final))
-    return EMResult(state, _history(history, len(everyone)))
+    final, counts = jax.tree.map(np.asarray, _evaluate(state.mixture, data))
+    state = state._replace(log_likelihood=final)
+    return EMResult(state, _history(history, len(everyone)), counts)
 
 
 def _advance(
@@ -209,9 +234,13 @@ def _cycles(
     return state, values
 
 
-@partial(jax.jit, static_argnames="family")
-def _evaluate(mixture: Mixture, data: Data, family: Family) -> tuple[Array, Mixture]:
-    return jax.vmap(lambda one: em_map(one, data, family))(mixture)
+@jax.jit
+def _evaluate(mixture: Mixture, data: Data) -> tuple[Array, Array]:
+    def one(mixture: Mixture) -> tuple[Array, Array]:
+        value, statistics = expectation(mixture, data)
+        return value, statistics.counts
+
+    return jax.vmap(one)(mixture)
 
 
 def _select[T](mask: Array, yes: T, no: T) -> T:

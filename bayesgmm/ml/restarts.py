@@ -141,6 +141,7 @@ class Settings:
     max_iter: int = 3000
     reg_covar: float = 0.0
     init_params: str = "mixed"
+    equal_weights: bool = False
 
 
 def fit(
@@ -184,7 +185,7 @@ def fit_range(
     Arguments are those of `fit`; `quiet` leaves it to the caller to tell of fits that are not
     admissible or did not converge.
     """
-    problem, member = Problem.of(table), family(covariance_type)
+    problem, member = Problem.of(table), family(covariance_type, settings.equal_weights)
     for k in ks:
         check_components(k, problem)
     batches = [_starts(problem, member, k, rng, settings, first) for k in ks]
@@ -230,11 +231,8 @@ def _starts(
 
 @float64
 def _projected(mixture: Mixture, member: Family) -> Mixture:
-    """The same mixtures with the covariances that the family puts in place of theirs."""
-    weights = np.asarray(mixture.weights)
-    scatter = weights[..., None, None] * mixture.covariances
-    covariances = np.asarray(jax.jit(member.project)(weights, scatter))
-    return mixture._replace(scale_tril=np.linalg.cholesky(covariances))
+    nearest = jax.jit(em.projected, static_argnames="family")(mixture, family=member)
+    return Mixture(*(np.asarray(part) for part in nearest))
 
 
 def _run(
@@ -286,7 +284,7 @@ def _summarise(
     mixtures = Mixture(
         state.mixture.weights[:, :k], state.mixture.means[:, :k], state.mixture.scale_tril[:, :k]
     )
-    reasons = _refusals(problem, member, mixtures, state)
+    reasons = _refusals(problem, member, mixtures, state, result.counts[:, :k])
     order = sorted(
         (i for i in range(len(reasons)) if np.isfinite(state.log_likelihood[i])),
         key=lambda i: (bool(reasons[i]), -state.log_likelihood[i]),
@@ -355,10 +353,13 @@ def relative_eigenvalues(mixture: Mixture) -> Float[np.ndarray, "*s k d"]:
     return np.square(np.linalg.svd(white, compute_uv=False))[..., ::-1]
 
 
-def _refusals(problem: Problem, member: Family, mixtures: Mixture, state: em.EMState) -> list[str]:
+def _refusals(
+    problem: Problem, member: Family, mixtures: Mixture, state: em.EMState, counts: np.ndarray
+) -> list[str]:
     """For each start why its optimum is not admissible; empty if it is."""
-    counts = np.asarray(mixtures.weights) * problem.row_weights.sum()
-    needed = member.min_rows(problem.X.shape[1])
+    k, d = mixtures.means.shape[1:]
+    total, needed = problem.row_weights.sum(), member.min_rows(d)
+    together = member.min_total_rows(k, d)
     finite = np.isfinite(state.log_likelihood) & ~state.collapsed
     ratios = np.zeros(len(finite))
     if finite.any():
@@ -368,6 +369,8 @@ def _refusals(problem: Problem, member: Family, mixtures: Mixture, state: em.EMS
     def refusal(i: int) -> str:
         if not finite[i]:
             return "a component collapsed onto too few rows"
+        if total < together - 1e-6:
+            return f"{k} {member.name} components need {together} rows, there are {total:.0f}"
         if counts[i].min() < needed - 1e-6:
             return f"a component holds {counts[i].min():.1f} rows, {member.name} needs {needed}"
         if ratios[i] < MIN_EIGENVALUE:

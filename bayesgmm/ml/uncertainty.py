@@ -1,8 +1,9 @@
 """Standard errors of a maximum-likelihood fit, from the observed information.
 
-The information is taken in unconstrained coordinates (log-ratio weights, means, the family's
-log-Cholesky coordinates) and carried to the user's units by the delta method. Where it is near
-singular, standard errors are missing, with the reason; nothing near singular is inverted.
+The information is taken in unconstrained coordinates around the fit (log-ratio weights, means, the
+family's volumes, shapes and orientations) and carried to the user's units by the delta method.
+Where it is near singular, standard errors are missing, with the reason; nothing near singular is
+inverted.
 """
 
 from dataclasses import dataclass
@@ -67,13 +68,14 @@ def standard_errors(fit: MaximumLikelihood, problem: Problem) -> StandardErrors:
     """
     k, d = fit.mixture.means.shape
     family, frame = fit.family, problem.frame
-    point = _pack(fit.mixture, family, frame)
+    centre = Mixture(*(np.asarray(part) for part in fit.mixture))
+    point = np.zeros(family.n_parameters(k, d))
 
     def score(point: np.ndarray) -> Array:
-        return _score(point, problem.X, problem.row_weights, frame, family, (k, d))
+        return _score(point, centre, problem.X, problem.row_weights, frame, family)
 
     def reported(point: np.ndarray) -> np.ndarray:
-        return np.asarray(_reported_at(point, frame, family, (k, d)))
+        return np.asarray(_reported_at(point, centre, frame, family))
 
     covariance, reason = _inverse(-hessian(score, point))
     if reason:
@@ -87,49 +89,33 @@ def standard_errors(fit: MaximumLikelihood, problem: Problem) -> StandardErrors:
     return _reported(fit, weights, means.reshape(k, d), sd.reshape(k, d), corr.reshape(k, d, d))
 
 
-@partial(jax.jit, static_argnames=("family", "shape"))
-def _reported_at(point: Array, frame: Frame, family: Family, shape: tuple[int, int]) -> Array:
-    mixture = _unpack(point, family, frame, shape)
+@partial(jax.jit, static_argnames="family")
+def _reported_at(point: Array, centre: Mixture, frame: Frame, family: Family) -> Array:
+    mixture = _around(centre, point, family, frame)
     factors = mixture.scale_tril
     parts = (mixture.weights, mixture.means, sds(factors), correlations(factors))
     return jnp.concatenate([jnp.ravel(part) for part in parts])
 
 
-def _pack(mixture: Mixture, family: Family, frame: Frame) -> Float[np.ndarray, " q"]:
-    """Log-ratio weights, scaled means and the family's coordinates, one flat vector."""
-    log_weights = np.log(np.asarray(mixture.weights))
-    means = (np.asarray(mixture.means) - frame.shift) / frame.scale
-    factors = family.pack(np.asarray(mixture.scale_tril) / _units(family, frame))
-    return np.concatenate([log_weights[:-1] - log_weights[-1], means.ravel(), factors])
-
-
-def _unpack(point: Array, family: Family, frame: Frame, shape: tuple[int, int]) -> Mixture:
-    k, d = shape
-    log_ratios, means, factors = jnp.split(point, [k - 1, k - 1 + k * d])
-    weights = jax.nn.softmax(jnp.append(log_ratios, 0.0))
+def _around(centre: Mixture, steps: Array, family: Family, frame: Frame) -> Mixture:
+    """The mixture `steps` away in log-ratio weights, scaled means and the family's coordinates."""
+    k, d = centre.means.shape
+    n_ratios = 0 if family.equal_weights else k - 1
+    log_ratios, means, factors = jnp.split(steps, [n_ratios, n_ratios + k * d])
+    log_ratios = jnp.append(log_ratios, jnp.zeros(k - n_ratios))
     return Mixture(
-        weights,
-        frame.shift + frame.scale * means.reshape(k, d),
-        _units(family, frame) * family.unpack(factors, k, d),
+        jax.nn.softmax(jnp.log(centre.weights) + log_ratios),
+        centre.means + frame.scale * means.reshape(k, d),
+        family.around(centre.scale_tril, factors),
     )
 
 
-def _units(family: Family, frame: Frame) -> Array:
-    """Scales of the rows of the factors, so that coordinates are of size one in any unit."""
-    return frame.scale[:, None] if family.follows_columns else np.ones(())
-
-
-@partial(jax.jit, static_argnames=("family", "shape"))
+@partial(jax.jit, static_argnames="family")
 def _score(
-    point: Array,
-    X: Array,
-    row_weights: Array,
-    frame: Frame,
-    family: Family,
-    shape: tuple[int, int],
+    point: Array, centre: Mixture, X: Array, row_weights: Array, frame: Frame, family: Family
 ) -> Array:
     def log_likelihood(point: Array) -> Array:
-        mixture = _unpack(point, family, frame, shape)
+        mixture = _around(centre, point, family, frame)
         return mixture_log_likelihood(mixture, X, row_weights, frame)
 
     return jax.grad(log_likelihood)(point)
