@@ -19,9 +19,10 @@ from bayesgmm.comparison import both as pair
 from bayesgmm.comparison import record, views
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.summary import Summary
-from bayesgmm.data.errors import InputError, unknown
+from bayesgmm.data.errors import InputError, counted, one_line, unknown
 from bayesgmm.data.randomness import generator
-from bayesgmm.data.table import Table, read_table
+from bayesgmm.data.scalars import non_negative, whole
+from bayesgmm.data.table import Table, check_spread, read_table
 from bayesgmm.gaussian.families import family
 from bayesgmm.gaussian.mixture import Mixture, log_density, log_joint, responsibilities
 from bayesgmm.ml import criteria, restarts, seeding
@@ -37,6 +38,12 @@ class _Columns:
 
     feature_names_in_: np.ndarray
     n_features_in_: int
+
+    def _table(self, X: object, sample_weight: object) -> Table:
+        """Rows to fit, and their weights."""
+        table = read_table(X, weights=sample_weight)  # type: ignore[arg-type]
+        check_spread(table)
+        return table
 
     def _remember(self, X: object, table: Table) -> None:
         self.n_features_in_ = len(table.columns)
@@ -78,6 +85,8 @@ class GaussianMixture(_Columns, DensityMixin, BaseEstimator):
             what is not given comes from one seeded start, and components keep their order.
         random_state: int, Generator or None.
         warm_start: start from the last solution.
+        verbose: 1 prints what the starts found, 2 also the bounds of the best.
+        verbose_interval: the bounds printed are this many apart.
 
     Attributes:
         weights_: shape (k,).
@@ -108,6 +117,8 @@ class GaussianMixture(_Columns, DensityMixin, BaseEstimator):
         precisions_init: ArrayLike | None = None,
         random_state: object = None,
         warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
     ) -> None:
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -121,6 +132,8 @@ class GaussianMixture(_Columns, DensityMixin, BaseEstimator):
         self.precisions_init = precisions_init
         self.random_state = random_state
         self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
 
     def fit(self, X: object, y: object = None, sample_weight: object = None) -> "GaussianMixture":
         """Fit to X, a DataFrame, array (n, d), path or data set's name.
@@ -133,51 +146,37 @@ class GaussianMixture(_Columns, DensityMixin, BaseEstimator):
         Raises:
             InputError: bad data, more components than rows, an unknown covariance_type.
         """
-        table = read_table(X, weights=sample_weight)  # type: ignore[arg-type]
+        k, settings = whole("n_components", self.n_components), self._settings()
+        table = self._table(X, sample_weight)
         rng, _ = generator(self.random_state)
-        settings = self._settings()
-        first = self._first(table, rng, settings)
+        first = self._first(table, rng)
         before = self.ml_.history if self.warm_start and hasattr(self, "ml_") else np.array([])
         self.ml_: MaximumLikelihood = restarts.fit(
-            table, self.n_components, self.covariance_type, rng, settings, first
+            table, k, self.covariance_type, rng, settings, first
         )
         self._problem = Problem.of(table)
         self._remember(X, table)
         self._publish(before)
+        if self.verbose:
+            self._print()
         return self
 
     def _settings(self) -> restarts.Settings:
-        whole, real = (int, np.integer), (int, float, np.integer, np.floating)
-        kinds = {"n_components": whole, "n_init": whole, "max_iter": whole}
-        for name, kind in (kinds | {"tol": real, "reg_covar": real}).items():
-            value = getattr(self, name)
-            if not isinstance(value, kind) or not np.isfinite(value):
-                what = "a whole number" if kind is whole else "a finite number"
-                raise InputError(f"{name}={value!r} must be {what}.")
-        if not isinstance(self.init_params, str):
-            raise unknown("init_params", self.init_params, seeding.METHODS)
-        checks = [
-            (self.n_init >= 1, f"n_init={self.n_init} must be at least 1."),
-            (self.max_iter >= 1, f"max_iter={self.max_iter} must be at least 1."),
-            (self.tol >= 0, f"tol={self.tol} must not be negative."),
-            (self.reg_covar >= 0, f"reg_covar={self.reg_covar} must not be negative."),
-            (
-                self.init_params in seeding.METHODS,
-                f"init_params={self.init_params!r} is not one of {', '.join(seeding.METHODS)}.",
-            ),
-        ]
-        for passed, message in checks:
-            if not passed:
-                raise InputError(message)
-        if self.init_params not in seeding.METHODS:
+        if not isinstance(self.covariance_type, str):
+            raise InputError(
+                f"covariance_type={self.covariance_type!r} must be one name, such as 'full'."
+            )
+        if not isinstance(self.init_params, str) or self.init_params not in seeding.METHODS:
             raise unknown("init_params", self.init_params, seeding.METHODS)
         return restarts.Settings(
-            self.n_init, float(self.tol), self.max_iter, float(self.reg_covar), self.init_params
+            n_init=whole("n_init", self.n_init),
+            tol=non_negative("tol", self.tol),
+            max_iter=whole("max_iter", self.max_iter),
+            reg_covar=non_negative("reg_covar", self.reg_covar),
+            init_params=self.init_params,
         )
 
-    def _first(
-        self, table: Table, rng: np.random.Generator, settings: restarts.Settings
-    ) -> Mixture | None:
+    def _first(self, table: Table, rng: np.random.Generator) -> Mixture | None:
         """The one start that the user wants, if any."""
         if self.warm_start and hasattr(self, "ml_"):
             old, new = self.ml_.mixture.means.shape, (self.n_components, len(table.columns))
@@ -193,7 +192,7 @@ class GaussianMixture(_Columns, DensityMixin, BaseEstimator):
         problem = Problem.of(table)
         restarts.check_components(self.n_components, problem)
         seeded = seeding.starts(
-            table.X, problem.row_weights, problem.frame, self.n_components, 1, rng
+            table.X, problem.row_weights, problem.frame, self.n_components, 1, rng, self.init_params
         )
         k, d = self.n_components, len(table.columns)
         weights = _given("weights_init", self.weights_init, (k,), seeded.weights[0])
@@ -201,7 +200,9 @@ class GaussianMixture(_Columns, DensityMixin, BaseEstimator):
         if self.precisions_init is None:
             return Mixture(weights, means, np.asarray(seeded.scale_tril[0]))
         member = family(self.covariance_type)
-        precisions = views.full_matrices(self.precisions_init, member, k, d)
+        precisions = views.full_matrices(
+            _numbers("precisions_init", self.precisions_init), member, k, d
+        )
         return Mixture(weights, means, np.linalg.cholesky(np.linalg.inv(precisions)))
 
     def _publish(self, before: np.ndarray) -> None:
@@ -216,6 +217,17 @@ class GaussianMixture(_Columns, DensityMixin, BaseEstimator):
         self.converged_, self.n_iter_ = self.ml_.converged, self.ml_.n_iter
         self.lower_bounds_ = list(np.append(before, self.ml_.history) / self.ml_.n)
         self.lower_bound_ = self.ml_.log_likelihood / self.ml_.n
+
+    def _print(self) -> None:
+        fit = self.ml_
+        print(
+            f"EM: {fit.hits} of {counted(fit.n_starts, 'start')} reached the best lower bound, "
+            f"{self.lower_bound_:.6f} per row, in {counted(fit.n_iter, 'map')}."
+        )
+        if self.verbose > 1:
+            interval = whole("verbose_interval", self.verbose_interval)
+            for step in range(0, len(self.lower_bounds_), interval):
+                print(f"  step {step}: {self.lower_bounds_[step]:.6f}")
 
     def score_samples(self, X: object) -> Float[np.ndarray, " n"]:
         """Log density of each row."""
@@ -245,7 +257,8 @@ class GaussianMixture(_Columns, DensityMixin, BaseEstimator):
     def sample(self, n_samples: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Rows drawn from the fitted mixture, (n, d), and their components, (n,)."""
         check_is_fitted(self, "ml_")
-        return views.sample(self.ml_.mixture, n_samples, generator(self.random_state)[0])
+        n = whole("n_samples", n_samples)
+        return views.sample(self.ml_.mixture, n, generator(self.random_state)[0])
 
     def aic(self, X: object) -> float:
         """Akaike's criterion of the estimates on X; smaller is better."""
@@ -342,7 +355,8 @@ class BayesianMixture(_Columns, DensityMixin, ClusterMixin, BaseEstimator):
             InputError: bad data, more components than rows, an unknown model, weights that are not
                 counts, priors that the program does not have.
         """
-        table = read_table(X, weights=sample_weight)  # type: ignore[arg-type]
+        k, n_init = whole("n_components", self.n_components), whole("n_init", self.n_init)
+        table = self._table(X, sample_weight)
         if not table.frequency:
             raise InputError(
                 "sample_weight holds weights that are not counts, for which a posterior is not "
@@ -359,10 +373,10 @@ class BayesianMixture(_Columns, DensityMixin, ClusterMixin, BaseEstimator):
             pair.fit_both(
                 problem,
                 program,
-                int(self.n_components),
+                k,
                 priors=self.priors,
                 settings=self._settings(),
-                ml_settings=restarts.Settings(n_init=self.n_init),
+                ml_settings=restarts.Settings(n_init=n_init),
                 seed=rng,
                 provenance=pair.provenance_of(problem, program, seed, options),
                 progress=self.progress or silent,
@@ -427,12 +441,14 @@ class BayesianMixture(_Columns, DensityMixin, ClusterMixin, BaseEstimator):
         return float(self.score_samples(X).mean())
 
     def _predict(self, X: object) -> Any:
-        return self.both_.posterior.predict(self._rows(X))
+        rows = self._rows(X)
+        return self.both_.posterior.predict(rows)
 
     def sample(self, n_samples: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Rows from the posterior predictive, (n, d), and their components, (n,)."""
         check_is_fitted(self, "both_")
-        return views.sample_posterior(self.both_, n_samples, generator(self.random_state)[0])
+        n = whole("n_samples", n_samples)
+        return views.sample_posterior(self.both_, n, generator(self.random_state)[0])
 
     def summary(self) -> Summary:
         """Every parameter, maximum likelihood beside the posterior; prints, and shows as HTML."""
@@ -492,10 +508,7 @@ def _given(
 ) -> np.ndarray:
     if value is None:
         return np.asarray(otherwise)
-    try:
-        array = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        raise InputError(f"{name} is not an array of numbers of shape {tuple(shape)}.") from None
+    array = _numbers(name, value)
     if array.shape != tuple(shape) or not np.isfinite(array).all():
         raise InputError(
             f"{name} has shape {array.shape}, but finite values of shape {tuple(shape)} are needed."
@@ -503,6 +516,13 @@ def _given(
     if name == "weights_init" and (abs(array.sum() - 1) > 1e-6 or (array <= 0).any()):
         raise InputError("weights_init must be positive and sum to one.")
     return array
+
+
+def _numbers(name: str, value: ArrayLike) -> np.ndarray:
+    try:
+        return np.asarray(value, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} is no array of numbers: {one_line(error)}.") from error
 
 
 def _named(X: object) -> bool:

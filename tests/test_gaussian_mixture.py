@@ -1,6 +1,7 @@
 """GaussianMixture: scikit-learn's interface and answers, and what it does with each input."""
 
 import copy
+import inspect
 import pickle
 import warnings
 
@@ -16,7 +17,7 @@ from sklearn.preprocessing import StandardScaler
 
 import bayesgmm as bg
 from bayesgmm.estimators import GaussianMixture
-from bayesgmm.ml.restarts import NotConvergedWarning
+from bayesgmm.ml.restarts import DegenerateFitWarning, NotConvergedWarning
 
 TYPES = ["full", "tied", "diag", "spherical"]
 
@@ -117,10 +118,8 @@ def test_precisions_belong_to_the_covariances(kind, pairs):
 
 
 def test_the_constructor_has_scikit_learns_names():
-    ours = set(GaussianMixture().get_params())
-    theirs = set(sklearn.mixture.GaussianMixture().get_params())
-    assert theirs - ours == {"verbose", "verbose_interval"}
-    assert ours <= theirs
+    theirs = sklearn.mixture.GaussianMixture().get_params()
+    assert GaussianMixture().get_params().keys() == theirs.keys()
 
 
 def test_clone_and_parameters_go_round(fitted):
@@ -185,6 +184,18 @@ def test_one_component_is_the_sample_mean_and_covariance(X):
     raised = model(n_components=1, reg_covar=0.1).fit(X)
     expected = np.cov(X.T, ddof=0) + 0.1 * np.diag(X.var(0))
     np.testing.assert_allclose(raised.covariances_[0], expected, rtol=1e-11)
+
+
+def test_what_the_starts_found_is_printed_on_request(X, capsys):
+    model().fit(X)
+    assert capsys.readouterr().out == ""
+    told = model(verbose=1).fit(X)
+    line = capsys.readouterr().out
+    assert line.startswith(f"EM: {told.ml_.hits} of 8 starts reached")
+    assert f"{told.lower_bound_:.6f}" in line
+    model(verbose=2, verbose_interval=2).fit(X)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 1 + len(told.lower_bounds_[::2])
 
 
 def test_plots_are_figures(fitted):
@@ -362,22 +373,37 @@ def test_bad_parameters_are_refused_before_any_work(options, message, X):
 @pytest.mark.parametrize(
     "options",
     [
-        pytest.param({"n_components": 2.5}),
-        pytest.param({"n_components": "3"}),
-        pytest.param({"n_components": None}),
-        pytest.param({"n_init": 2.5}),
-        pytest.param({"n_init": "many"}),
-        pytest.param({"tol": "small"}),
-        pytest.param({"reg_covar": np.inf}),
-        pytest.param({"init_params": ["kmeans"]}),
-        pytest.param({"weights_init": "even"}),
-        pytest.param({"means_init": [[1.0, 2.0], [3.0]]}),
-        pytest.param({"precisions_init": [[[1.0, 0.5], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]]]}),
+        {"n_components": 2.0},
+        {"n_components": True},
+        {"n_components": "3"},
+        {"n_components": None},
+        {"covariance_type": ["full"]},
+        {"covariance_type": None},
+        {"max_iter": 10.0},
+        {"n_init": 2.5},
+        {"n_init": "many"},
+        {"tol": "small"},
+        {"tol": True},
+        {"reg_covar": np.inf},
+        {"reg_covar": np.nan},
+        {"init_params": ["kmeans"]},
+        {"weights_init": "even"},
+        {"means_init": [[1.0, 2.0], [3.0]]},
+        {"precisions_init": "sharp"},
+        {"precisions_init": [[[1.0, 0.5], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]]]},
     ],
 )
 def test_parameters_of_another_type_are_refused(options, X):
-    with pytest.raises(bg.InputError):
+    (name,) = options
+    with pytest.raises(bg.InputError, match=f"^{name}") as caught:
         model().set_params(**options).fit(X)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("n_samples", [0, -1, 2.5, "3", True])
+def test_a_number_of_rows_that_cannot_be_drawn_is_refused(n_samples, fitted):
+    with pytest.raises(bg.InputError, match="n_samples="):
+        inspect.unwrap(GaussianMixture.sample)(fitted, n_samples)
 
 
 @pytest.mark.parametrize("change", ["components", "columns"])
@@ -403,6 +429,31 @@ def test_bad_rows_are_refused_with_the_remedy(rows, message, fitted):
     for method in (model().fit, fitted.predict):
         with pytest.raises(bg.InputError, match=message):
             method(rows)
+
+
+def test_rows_beyond_what_numbers_can_hold_are_refused(X, fitted):
+    for method in (fitted.predict_proba, fitted.predict, fitted.score_samples, model().fit):
+        with pytest.raises(bg.InputError, match=r"overlarge value \(first 1e\+200 at row 0"):
+            method([[1e200, 0.0], [0.0, 0.0]])
+    with pytest.raises(bg.InputError, match="column 'x1' spans only"):
+        model().fit(X * 1e-170)
+
+
+def test_rows_far_away_have_finite_answers(fitted):
+    far = np.array([[1e75, -1e75], [-1e75, 0.0]])
+    assert np.isfinite(fitted.score_samples(far)).all()
+    np.testing.assert_allclose(fitted.predict_proba(far).sum(1), 1, rtol=1e-13)
+
+
+@pytest.mark.parametrize("constant", [0.0, 0.1])
+def test_a_constant_column_is_told_of_and_leaves_everything_finite(constant, X):
+    rows = np.column_stack([X, np.full(80, constant)])
+    with pytest.warns(DegenerateFitWarning):
+        flat = model().fit(rows)
+    for name in ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_"):
+        assert np.isfinite(getattr(flat, name)).all()
+    assert np.isfinite(flat.predict_proba(rows)).all()
+    assert np.isfinite(flat.score(rows))
 
 
 def test_weights_of_another_length_are_refused(X):
