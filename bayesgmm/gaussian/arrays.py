@@ -11,3 +11,11 @@ if TYPE_CHECKING:
 else:
     Array = jax.Array | np.ndarray
     Number = jax.Array | np.ndarray | np.generic | float | int
+
+BLOCK = 2**21  # bytes
+
+
+def blocks(n: int, row_bytes: int) -> list[slice]:
+    """Slices of n rows, one after the other, of about `BLOCK` bytes each; at least one slice."""
+    rows = max(BLOCK // row_bytes, 64)
+    return [slice(i, min(i + rows, n)) for i in range(0, max(n, 1), rows)]

@@ -4,6 +4,7 @@ The same three arrays hold an EM result, the posterior draws, a marginal or a re
 leading axes stack mixtures, and every function here works on the last axes only.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -11,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float, Int
 
-from bayesgmm.gaussian.arrays import Array
+from bayesgmm.gaussian.arrays import Array, blocks
 
 LOG_2PI = float(np.log(2 * np.pi))
 
@@ -64,28 +65,79 @@ def log_joint(mixture: Mixture, X: Float[Array, "n d"]) -> Float[Array, "*s n k"
     Returns:
         Shape (..., n, k); minus infinity where a weight is zero.
     """
-    xp = _library(mixture.weights)
-    scale_inverse = whitener(mixture.scale_tril)
-    centred = X[..., None, :, :] - mixture.means[..., :, None, :]
-    white = centred @ xp.swapaxes(scale_inverse, -1, -2)
-    const = _log(mixture.weights) - half_log_det(mixture.scale_tril) - X.shape[-1] * LOG_2PI / 2
-    return xp.swapaxes(const[..., :, None] - (white**2).sum(-1) / 2, -1, -2)
+    return _each_block(lambda joint: joint, mixture, X)
 
 
 def log_density(mixture: Mixture, X: Float[Array, "n d"]) -> Float[Array, "*s n"]:
     """Log density of every row under the mixture, shape (..., n)."""
-    return logsumexp(log_joint(mixture, X))
+    return _each_block(logsumexp, mixture, X)
 
 
 def log_responsibilities(mixture: Mixture, X: Float[Array, "n d"]) -> Float[Array, "*s n k"]:
     """Log probability of every component for every row given the parameters."""
-    joint = log_joint(mixture, X)
-    return joint - logsumexp(joint)[..., None]
+    return _each_block(lambda joint: joint - logsumexp(joint)[..., None], mixture, X)
 
 
 def responsibilities(mixture: Mixture, X: Float[Array, "n d"]) -> Float[Array, "*s n k"]:
     """Probability of every component for every row given the parameters, shape (..., n, k)."""
-    return _library(mixture.weights).exp(log_responsibilities(mixture, X))
+    exp = _library(mixture.weights).exp
+    return _each_block(lambda joint: exp(joint - logsumexp(joint)[..., None]), mixture, X)
+
+
+def most_probable(mixture: Mixture, X: Float[Array, "n d"]) -> Int[Array, "*s n"]:
+    """The component that is most probable for every row, shape (..., n)."""
+    return _each_block(lambda joint: joint.argmax(-1), mixture, X)
+
+
+def log_likelihoods(
+    mixture: Mixture, X: Float[np.ndarray, "n d"], row_weights: Float[np.ndarray, " n"]
+) -> tuple[Float[np.ndarray, "*s"], Float[np.ndarray, "*s"]]:
+    """The weighted log-likelihood, and that with every row in its most probable component.
+
+    Both come from one pass over NumPy arrays. Their difference is the sum of log max_k r_ik, which
+    ICL needs.
+    """
+    joint = _log_joint_of(mixture)
+    total = np.zeros((2, *mixture.weights.shape[:-1]))
+    for part in blocks(len(X), 8 * mixture.means.size):
+        block, weights = joint(X[part]), row_weights[part]
+        total += np.stack([logsumexp(block) @ weights, block.max(-1) @ weights])
+    return total[0, ...], total[1, ...]
+
+
+def _each_block(
+    function: Callable[[Array], Array], mixture: Mixture, X: Float[Array, "n d"]
+) -> Array:
+    """The function of the log joint densities of every row, NumPy's rows block after block.
+
+    So nothing of the size n x k x d is made, and of n x k only what is asked for.
+    """
+    joint = _log_joint_of(mixture)
+    if _library(mixture.weights) is jnp:
+        return function(joint(X))
+    axis = mixture.weights.ndim - 1
+    first, *others = blocks(len(X), 8 * mixture.means.size)
+    begin = function(joint(X[first]))
+    result = np.empty((*begin.shape[:axis], len(X), *begin.shape[axis + 1 :]), begin.dtype)
+    every = (slice(None),) * axis
+    result[*every, first] = begin
+    for part in others:
+        result[*every, part] = function(joint(X[part]))
+    return result
+
+
+def _log_joint_of(mixture: Mixture) -> Callable[[Float[Array, "b d"]], Float[Array, "*s b k"]]:
+    """The function from rows to their log joint densities."""
+    xp = _library(mixture.weights)
+    d = mixture.means.shape[-1]
+    transposed = xp.swapaxes(whitener(mixture.scale_tril), -1, -2)
+    const = _log(mixture.weights) - half_log_det(mixture.scale_tril) - d * LOG_2PI / 2
+
+    def joint(X: Array) -> Array:
+        white = (X[..., None, :, :] - mixture.means[..., :, None, :]) @ transposed
+        return xp.swapaxes(const[..., :, None] - (white**2).sum(-1) / 2, -1, -2)
+
+    return joint
 
 
 def logsumexp(joint: Float[Array, "*s k"]) -> Float[Array, "*s"]:

@@ -1,5 +1,6 @@
 """A mixture as a value: its densities against references, and what they ignore."""
 
+import tracemalloc
 from decimal import Decimal, localcontext
 
 import jax
@@ -9,14 +10,17 @@ import pytest
 from scipy.special import logsumexp as scipy_logsumexp
 from scipy.stats import multivariate_normal
 
+from bayesgmm.gaussian import arrays
 from bayesgmm.gaussian.mixture import (
     Mixture,
     half_log_det,
     log_density,
     log_joint,
+    log_likelihoods,
     log_responsibilities,
     logsumexp,
     moments,
+    most_probable,
     permute,
     responsibilities,
     whitener,
@@ -88,6 +92,63 @@ def test_numpy_and_jax_give_the_same_numbers(mixture, rows):
     for one, other in zip(moments(mixture), moments(traced), strict=True):
         np.testing.assert_allclose(other, one, rtol=1e-13)
     np.testing.assert_allclose(traced.covariances, mixture.covariances, rtol=1e-14)
+
+
+@pytest.fixture
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(arrays, "BLOCK", 0)  # 64 rows, the least
+
+
+@pytest.mark.parametrize("n", [0, 1, 63, 64, 65, 200])
+@pytest.mark.parametrize("stack", [(), (2, 3)])
+@pytest.mark.usefixtures("small_blocks")
+def test_blocks_of_rows_change_nothing(n, stack, make_mixture):
+    mixture = make_mixture(3, 2, 4, stack=stack)
+    X = 3 * np.random.default_rng(2).normal(size=(n, 2))
+    joint = log_joint(mixture, X)
+    density = scipy_logsumexp(joint, axis=-1)
+    assert joint.shape == (*stack, n, 3)
+    for i in range(n):
+        np.testing.assert_allclose(joint[..., [i], :], log_joint(mixture, X[[i]]), rtol=1e-12)
+    np.testing.assert_allclose(log_density(mixture, X), density, rtol=1e-13)
+    resp = np.exp(joint - density[..., None])
+    np.testing.assert_allclose(responsibilities(mixture, X), resp, rtol=1e-11)
+    np.testing.assert_array_equal(most_probable(mixture, X), joint.argmax(-1))
+
+
+@pytest.mark.parametrize("stack", [(), (2, 3)])
+@pytest.mark.usefixtures("small_blocks")
+def test_log_likelihoods_are_weighted_sums(stack, make_mixture):
+    mixture, rng = make_mixture(3, 2, 4, stack=stack), np.random.default_rng(2)
+    X, weights = 3 * rng.normal(size=(200, 2)), rng.uniform(0, 2, size=200)
+    value, classified = log_likelihoods(mixture, X, weights)
+    np.testing.assert_allclose(value, log_density(mixture, X) @ weights, rtol=1e-13)
+    certain = np.log(responsibilities(mixture, X).max(-1)) @ weights
+    np.testing.assert_allclose(classified - value, certain, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("function", "kept"),
+    [(log_density, 1), (most_probable, 1), (responsibilities, 32), (log_joint, 32)],
+)
+def test_memory_is_that_of_the_answer_and_a_few_blocks(function, kept, make_mixture):
+    mixture, n = make_mixture(32, 4, 5), 60_000
+    X = np.random.default_rng(0).normal(size=(n, 4))
+    tracemalloc.start()
+    function(mixture, X)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * n * kept + 4 * arrays.BLOCK
+
+
+def test_the_log_likelihoods_of_many_rows_take_a_few_blocks(make_mixture):
+    mixture, n = make_mixture(32, 4, 5), 60_000
+    X = np.random.default_rng(0).normal(size=(n, 4))
+    tracemalloc.start()
+    log_likelihoods(mixture, X, np.broadcast_to(1.0, n))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * arrays.BLOCK
 
 
 @pytest.mark.parametrize("function", [log_joint, log_density, responsibilities])

@@ -135,14 +135,14 @@ def test_the_size_of_the_blocks_changes_nothing(
 ):
     theta = natural(mixture, frame)
     value, statistics = sweep(theta, rows, row_weights, frame)
-    monkeypatch.setattr(module, "BLOCK", block)
+    monkeypatch.setattr(module, "block_rows", lambda theta: block)
     blocked, again = sweep(theta, rows, row_weights, frame)
     assert float(blocked) == pytest.approx(float(value), rel=1e-13)
     np.testing.assert_allclose(again, statistics, rtol=1e-12, atol=1e-12)
 
 
 def test_temporaries_do_not_grow_with_the_rows(mixture, frame, monkeypatch):
-    monkeypatch.setattr(module, "BLOCK", 64)
+    monkeypatch.setattr(module, "block_rows", lambda theta: 64)
     theta = natural(mixture, frame)
     gradient = jax.jit(jax.value_and_grad(log_likelihood))
 
@@ -152,6 +152,24 @@ def test_temporaries_do_not_grow_with_the_rows(mixture, frame, monkeypatch):
         return int(memory.temp_size_in_bytes)
 
     assert temporary(64 * 400) - temporary(64 * 40) <= 8 * 360  # the number of each block
+
+
+@pytest.mark.parametrize(("k", "d"), [(2, 2), (10, 10), (32, 16), (20, 50), (600, 5), (9, 200)])
+def test_a_block_fits_in_a_cache_or_is_the_smallest(k, d):
+    theta = jnp.zeros((k, (d + 1) * (d + 2) // 2))
+    rows = module.block_rows(theta)
+    used = 8 * rows * (theta.shape[1] + 2 * k)
+    assert rows.bit_count() == 1
+    assert used <= module.CACHE or rows == module.MIN_BLOCK
+    assert 2 * used > module.CACHE or rows == module.MAX_BLOCK
+
+
+@pytest.mark.parametrize(("k", "d"), [(5, 2), (32, 16), (20, 50)])
+def test_temporaries_of_a_million_rows_are_a_few_blocks(k, d):
+    shapes = [(k, (d + 1) * (d + 2) // 2), (10**6, d), (10**6,), (d,), (d,)]
+    theta, X, weights, *frame = (jax.ShapeDtypeStruct(shape, float) for shape in shapes)
+    memory = jax.jit(sweep).lower(theta, X, weights, Frame(*frame)).compile().memory_analysis()
+    assert memory.temp_size_in_bytes < 4 * module.CACHE
 
 
 @pytest.mark.parametrize("argument", ["X", "row_weights", "frame"])
@@ -248,6 +266,40 @@ def test_batches_are_swept_one_by_one(make_mixture, rows, row_weights, frame):
         np.testing.assert_allclose(raw[i], statistics, rtol=1e-11, atol=1e-12)
 
 
+def test_a_stack_of_parameters_is_swept_as_each_alone(make_mixture, rows, row_weights, frame):
+    thetas = natural(make_mixture(3, 2, 9, stack=(2, 2)), frame)
+    values, raw = sweep(thetas, rows, row_weights, frame)
+    assert values.shape == (2, 2)
+    for at in np.ndindex(2, 2):
+        value, statistics = sweep(thetas[at], rows, row_weights, frame)
+        assert float(values[at]) == pytest.approx(float(value), rel=1e-13)
+        np.testing.assert_allclose(raw[at], statistics, rtol=1e-11, atol=1e-12)
+
+
+@pytest.mark.parametrize("condition", [1e2, 1e4, 1e6, 1e8])
+def test_the_natural_form_loses_digits_in_proportion_to_the_condition(condition):
+    rng = np.random.default_rng(6)
+    basis = np.linalg.qr(rng.normal(size=(2, 3, 3)))[0]
+    spread = np.diag([1.0, condition**-0.25, condition**-0.5])
+    factors = np.linalg.cholesky(basis @ spread**2 @ np.swapaxes(basis, -1, -2))
+    narrow = Mixture(np.array([0.3, 0.7]), rng.normal(size=(2, 3)), factors)
+    X = narrow.means[0] + rng.normal(size=(200, 3)) @ factors[0].T
+    unit = Frame(np.zeros(3), np.ones(3))
+    joint = features(jnp.asarray(X)).T @ natural(narrow, unit)[0]
+    error = abs(np.asarray(joint) - log_joint(narrow, X)[:, 0]).max()
+    assert error < 50 * np.finfo(float).eps * condition
+    assert condition < 1e6 or error > 0.05 * np.finfo(float).eps * condition
+
+
+@pytest.mark.parametrize("far", [1e3, 1e100])
+def test_rows_far_from_every_component_give_finite_sums(far, mixture, rows, frame):
+    X = np.concatenate([rows, [[far, -far], [0.0, far]]])
+    value, statistics = sweep(natural(mixture, frame), X, np.ones(len(X)), frame)
+    assert np.isfinite(value)
+    assert np.isfinite(statistics).all()
+    np.testing.assert_allclose(statistics[:, 0].sum(), len(X), rtol=1e-13)
+
+
 def test_frame_is_the_weighted_mean_and_standard_deviation(rows, row_weights):
     frame = frame_of(rows, row_weights)
     mean = np.average(rows, axis=0, weights=row_weights)
@@ -259,5 +311,6 @@ def test_frame_is_the_weighted_mean_and_standard_deviation(rows, row_weights):
 
 
 def test_a_constant_column_keeps_the_scale_one(rows):
-    X = np.column_stack([rows, np.full(len(rows), 4.0)])
+    X = np.column_stack([rows, np.full(len(rows), 0.1)])
     assert frame_of(X, None).scale[2] == 1.0
+    assert frame_of(X, None).shift[2] == 0.1
