@@ -1,8 +1,8 @@
 """Compile once, ahead of need; run chains side by side, in chunks.
 
 XLA releases Python's lock while it compiles and while it computes, so one thread can compile what
-another will need, and threads use all cores with one compiled program. Progress and interruption
-happen between chunks.
+another will need, and threads use all cores with one compiled program. Tracing holds the lock, so
+it is not done in the background. Progress and interruption happen between chunks.
 """
 
 import os
@@ -36,16 +36,12 @@ def compile_once(key: Hashable, lower: Callable[[], Any]) -> Future[Any]:
 
     Args:
         key: whatever the program depends on.
-        lower: traces it and returns JAX's lowered form.
+        lower: traces it and returns JAX's lowered form; called here and now.
     """
-
-    @float64
-    def build() -> Any:
-        return lower().compile()
-
     with _programs_lock:
         if key not in _programs or _failed(_programs[key]):
-            _programs[key] = _compiler.submit(build)
+            lowered = float64(lower)()
+            _programs[key] = _compiler.submit(float64(lowered.compile))
         return _programs[key]
 
 

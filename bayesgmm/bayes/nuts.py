@@ -6,7 +6,6 @@ Source: Hoffman and Gelman (2014); the windowed adaptation is Stan's, as in NumP
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -14,22 +13,30 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 from jaxtyping import Float
-from numpyro.infer.hmc import hmc
+from numpyro.infer.hmc import HMCState, hmc
+from numpyro.infer.hmc_util import HMCAdaptState
 from numpyro.infer.util import ParamInfo
 
+from bayesgmm.bayes.diagnose import r_hat
 from bayesgmm.bayes.draws import Draws
 from bayesgmm.bayes.driver import Progress, compile_once, side_by_side, silent
 from bayesgmm.bayes.start import Mode, allocate, value_and_gradient
 from bayesgmm.bayes.target import Data, Target
 from bayesgmm.data.errors import InputError
 from bayesgmm.gaussian.arrays import Array
+from bayesgmm.gaussian.lowering import portable, remembered
 from bayesgmm.gaussian.precision import float64
+
+for _state in (HMCState, HMCAdaptState):
+    portable(_state)
 
 CHUNK = 250
 JITTER = 0.5
 JITTER_TRIES = 20
 MAX_STAGES = 3
 EFFECTIVE = 100.0
+FULL_TREES = 0.75
+SAME_HEIGHT_R_HAT = 1.1
 
 
 class Settings(NamedTuple):
@@ -41,6 +48,7 @@ class Settings(NamedTuple):
     target_accept_prob: float = 0.9
 
 
+@portable
 class Place(NamedTuple):
     """The whitening of one chain: z = loc + scale_tril @ u."""
 
@@ -116,18 +124,21 @@ def warm_up(
     key: Array,
     settings: Settings = Settings(),
     progress: Progress = silent,
+    *,
+    patient: bool = True,
 ) -> Chains:
     """Adapt every chain, and drop what it drew.
 
     Where the draws show that the curvature at the modes was a poor guide to the posterior's shape,
-    all chains are whitened anew by the covariance of their pooled draws, and adapt again.
+    all chains are whitened anew by the covariance of their pooled draws, and adapt again; but
+    unless `patient`, not where they disagree although nearly all their trees were of full depth.
     """
     for stage in range(MAX_STAGES):
         chains, draws = advance(
             target, data, chains, settings.num_warmup, settings, progress, "warming up"
         )
         place = _pooled(chains, draws)
-        if stage == MAX_STAGES - 1 or place is None:
+        if stage == MAX_STAGES - 1 or place is None or not (patient or _worth_it(draws, settings)):
             return chains
         keys = jax.random.split(jax.random.fold_in(key, stage), len(chains.states))
         states = [
@@ -155,6 +166,14 @@ def _pooled(chains: Chains, draws: Draws) -> Place | None:
     return Place(jnp.asarray(pooled.mean(0)), jnp.asarray(factor @ np.linalg.cholesky(shrunk)))
 
 
+def _worth_it(draws: Draws, settings: Settings) -> bool:
+    """Whether another whitening may help: the chains agree, or move without their longest trees."""
+    half = slice(draws.z.shape[1] // 2, None)
+    longest = 2**settings.warmup_tree_depth - 1
+    agree = r_hat(draws.log_posterior[:, half]) < SAME_HEIGHT_R_HAT
+    return bool(agree or draws.stats["n_steps"][:, half].mean() < FULL_TREES * longest)
+
+
 def _will_do(chains: Chains, half: Float[np.ndarray, "c s p"]) -> bool:
     """All chains share one whitening, and under it they are near the origin with unit spread."""
     loc, factor = (np.asarray(part) for part in chains.places[0])
@@ -167,6 +186,7 @@ def _will_do(chains: Chains, half: Float[np.ndarray, "c s p"]) -> bool:
     return bool(spread.max() < 2 and spread.min() > 0.5 and shift.max() < 2)
 
 
+@float64
 def compile_ahead(
     target: Target, data: Data, settings: Settings = Settings()
 ) -> Callable[[Any, Place, Data], Any]:
@@ -178,8 +198,9 @@ def compile_ahead(
     def lower() -> Any:
         place = Place(jnp.zeros(p), jnp.eye(p))
         point = (jax.random.key(0), np.zeros(p), np.float64(0), np.zeros(p))
-        state = _begin_state.eval_shape(settings, *point)
-        return _chunk.lower(target, settings, state, place, data)
+        state = _begin_state(settings, *point)
+        chunk = _chunk.program(target, settings, state, place, data)
+        return chunk.lower(state, place, data)
 
     program = compile_once(key, lower)
 
@@ -205,7 +226,7 @@ def _kernel(settings: Settings, potential: Any, info: ParamInfo, key: Array) -> 
     return state, sample
 
 
-@partial(jax.jit, static_argnums=0)
+@remembered(1)
 def _begin_state(settings: Settings, key: Array, u: Array, value: Array, gradient: Array) -> Any:
     def unused(u: Array) -> Array:
         return jnp.zeros(())
@@ -246,7 +267,7 @@ def _state_at(
     return _begin_state(settings, key, u, np.float64(value), factor.T @ gradient)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@remembered(2)
 def _chunk(
     target: Target, settings: Settings, state: Any, place: Place, data: Data
 ) -> tuple[Any, dict[str, Array]]:

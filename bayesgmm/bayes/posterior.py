@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import jax
@@ -28,6 +28,7 @@ from bayesgmm.bayes.start import Mode, modes, shares
 from bayesgmm.bayes.target import Data, Target
 from bayesgmm.data.errors import InputError, unknown
 from bayesgmm.gaussian.arrays import Array
+from bayesgmm.gaussian.lowering import remembered
 from bayesgmm.gaussian.mixture import Mixture, log_responsibilities, moments
 from bayesgmm.gaussian.precision import float64
 from bayesgmm.ml.restarts import MaximumLikelihood, Problem
@@ -211,31 +212,49 @@ def _check_spread(problem: Problem) -> None:
 
 
 @float64
-def fit(
+def scout(
     target: Target,
     data: Data,
     ml: MaximumLikelihood,
     settings: Settings,
     key: Array,
     progress: Progress = silent,
+) -> list[Mode]:
+    """The posterior's modes, from EM's optima and elsewhere; meanwhile the sampler compiles.
+
+    Arguments are those of `fit`.
+    """
+    if settings.inference == "nuts":
+        nuts.compile_ahead(target, data, settings.kernel)
+    progress("finding modes", 0, 1)
+    optima = [optimum.mixture for optimum in ml.optima if optimum.admissible]
+    found = modes(target, data, optima or [ml.mixture], jax.random.fold_in(key, 0))
+    progress("finding modes", 1, 1)
+    return found
+
+
+@float64
+def fit(
+    target: Target,
+    data: Data,
+    ml: MaximumLikelihood,
+    found: Sequence[Mode],
+    settings: Settings,
+    key: Array,
+    progress: Progress = silent,
 ) -> Posterior:
-    """Start from EM, sample or approximate, relabel, diagnose.
+    """Start in the modes, sample or approximate, relabel, diagnose.
 
     Args:
         target: the program's log posterior.
         data: what it is evaluated on.
         ml: the EM fit: start, pivot of the labels, and half of the answer.
+        found: the modes, from `scout`.
         settings: inference and its budget.
         key: JAX key.
         progress: told what is being done.
     """
-    if settings.inference == "nuts":
-        nuts.compile_ahead(target, data, settings.kernel)
-    key_modes, key_run, key_rows = jax.random.split(key, 3)
-    progress("finding modes", 0, 1)
-    optima = [optimum.mixture for optimum in ml.optima if optimum.admissible]
-    found = modes(target, data, optima or [ml.mixture], key_modes)
-    progress("finding modes", 1, 1)
+    _, key_run, key_rows = jax.random.split(key, 3)
     run = _sample if settings.inference == "nuts" else _approximate
     parts, found_diagnostics, quantities = run(
         target, data, ml, found, settings, key_run, key_rows, progress
@@ -257,7 +276,8 @@ def _sample(
     kernel = settings.kernel
     key, key_warm = jax.random.split(key)
     chains = nuts.begin(target, data, found, settings.num_chains, key, kernel)
-    chains = nuts.warm_up(target, data, chains, key_warm, kernel, progress)
+    patient = not settings.look_early
+    chains = nuts.warm_up(target, data, chains, key_warm, kernel, progress, patient=patient)
     parts: list[Crossed] = []
     looks = iter(settings.looks)
     while True:
@@ -311,7 +331,7 @@ def _approximate(
     return [part], diagnostics, quantities
 
 
-@partial(jax.jit, static_argnums=0)
+@remembered(1)
 def _draw(target: Target, z: Array, data: Data) -> tuple[dict[str, Array], Mixture | None]:
     return jax.vmap(lambda one: target.draw(one, data))(z)
 
@@ -321,6 +341,10 @@ class _ProgramLogJoint:
     """The log joint density of draws that are kept as unconstrained vectors."""
 
     target: Target
+
+    @property
+    def durable_name(self) -> str:
+        return self.target.durable_name
 
     def __call__(self, z: Array, data: Data, X: Array) -> Array:
         return self.target.log_joint(z, data, X)

@@ -54,6 +54,11 @@ class Program:
         return self.model(X, k, **keywords)
 
     @property
+    def is_ours(self) -> bool:
+        """Whether it is one of the library's own, whose file imports jax and numpyro only."""
+        return bool(self.path) and Path(self.path).parent == models_folder()
+
+    @property
     def summary(self) -> str:
         """The first line of its documentation."""
         return (inspect.cleandoc(self._doc()) or "no description").splitlines()[0]

@@ -1,7 +1,6 @@
 """Everything that crosses draws with rows, in blocks of draws: nothing of s x n x k is stored."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -11,6 +10,7 @@ from jax import lax
 from jaxtyping import Bool, Float
 
 from bayesgmm.gaussian.arrays import Array
+from bayesgmm.gaussian.lowering import portable, remembered
 from bayesgmm.gaussian.mixture import Mixture, log_joint
 from bayesgmm.gaussian.precision import float64
 
@@ -21,6 +21,7 @@ type LogJoint = Callable[[Any, Any, Array], Array]
 """From a draw, a context shared by all draws, and rows (n, d), to log joint densities (n, k)."""
 
 
+@portable
 class DrawRows(NamedTuple):
     """What one pass over draws and rows yields.
 
@@ -68,7 +69,7 @@ def cross(
     return DrawRows(log_likelihood, cost, occupied)
 
 
-@partial(jax.jit, static_argnums=(0, 1))
+@remembered(2)
 def _cross(
     log_joint: LogJoint,
     batch: int,
@@ -147,7 +148,7 @@ def predict(
     return Prediction(log_total - np.log(s), membership / s)
 
 
-@partial(jax.jit, static_argnums=0)
+@remembered(1)
 def _predict(
     log_joint: LogJoint, draws: Any, order: Array, counted: Array, context: Any, X: Array
 ) -> tuple[Array, Array]:

@@ -6,8 +6,7 @@ climb away. Distinct EM optima, and a few random starts that owe nothing to EM, 
 their modes and weighed by Laplace mass; chains start in the modes that hold at least `MIN_MASS`.
 """
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -18,6 +17,7 @@ from scipy.optimize import minimize
 from bayesgmm.bayes.target import GUIDED, POSTERIOR, PRIOR, Data, Target
 from bayesgmm.data.errors import InputError
 from bayesgmm.gaussian.arrays import Array
+from bayesgmm.gaussian.lowering import remembered
 from bayesgmm.gaussian.mixture import LOG_2PI, Mixture, responsibilities
 from bayesgmm.gaussian.precision import float64
 from bayesgmm.ml.derivatives import hessian
@@ -73,9 +73,7 @@ def modes(target: Target, data: Data, optima: Sequence[Mixture], key: Array) -> 
     Raises:
         InputError: the log posterior is not finite anywhere it was tried.
     """
-    no_resp = np.zeros((data.X.shape[0], target.structure.k))
-    prior = _Stage(target, data, no_resp, PRIOR)
-    centre, spread = _typical(prior)
+    centre, spread = _typical(_Stage.of(target, data, PRIOR))
     summits = [
         _climb_from_em(target, data, mixture, centre, spread, f"EM optimum {i + 1}")
         for i, mixture in enumerate(optima[:EM_OPTIMA])
@@ -112,7 +110,7 @@ def allocate(found: Sequence[Mode], num_chains: int) -> list[int]:
     return sorted(able + rest)
 
 
-@partial(jax.jit, static_argnums=0)
+@remembered(1)
 def _value_and_gradient(
     target: Target, z: Array, data: Data, resp: Array, stage: Array
 ) -> tuple[Array, Array]:
@@ -124,7 +122,7 @@ def value_and_gradient(
     target: Target, data: Data, z: Float[np.ndarray, " p"]
 ) -> tuple[float, Float[np.ndarray, " p"]]:
     """The potential and its gradient at z, from the program that found the modes."""
-    return _posterior_stage(target, data)(z)
+    return _Stage.of(target, data, POSTERIOR)(z)
 
 
 class _Stage(NamedTuple):
@@ -134,11 +132,19 @@ class _Stage(NamedTuple):
     data: Data
     resp: Float[np.ndarray, "n k"]
     stage: int
+    program: Callable[..., Any]
+
+    @classmethod
+    def of(
+        cls, target: Target, data: Data, stage: int, resp: Float[np.ndarray, "n k"] | None = None
+    ) -> "_Stage":
+        if resp is None:
+            resp = np.zeros((data.X.shape[0], target.structure.k))
+        shapes = (np.zeros(target.size), data, resp, np.int32(stage))
+        return cls(target, data, resp, stage, _value_and_gradient.program(target, *shapes))
 
     def __call__(self, z: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = _value_and_gradient(
-            self.target, z, self.data, self.resp, np.int32(self.stage)
-        )
+        value, gradient = self.program(z, self.data, self.resp, np.int32(self.stage))
         return float(value), np.asarray(gradient)
 
     def gradient(self, z: np.ndarray) -> np.ndarray:
@@ -181,16 +187,13 @@ def _climb_from_em(
 ) -> Summit:
     """The generalised M-step from EM's responsibilities, and the climb from there."""
     resp = responsibilities(mixture, np.asarray(data.X))
-    z, _ = _Stage(target, data, resp, GUIDED).minimise(centre, spread, max_iter=300)
+    z, _ = _Stage.of(target, data, GUIDED, resp).minimise(centre, spread, max_iter=300)
     return _climb(target, data, z, spread, origin)
 
 
-def _posterior_stage(target: Target, data: Data) -> _Stage:
-    return _Stage(target, data, np.zeros((data.X.shape[0], target.structure.k)), POSTERIOR)
-
-
 def _climb(target: Target, data: Data, z: np.ndarray, spread: np.ndarray, origin: str) -> Summit:
-    return Summit(*_posterior_stage(target, data).minimise(z, spread, max_iter=1000), origin)
+    posterior = _Stage.of(target, data, POSTERIOR)
+    return Summit(*posterior.minimise(z, spread, max_iter=1000), origin)
 
 
 def _distinct(summits: Sequence[Summit]) -> list[Summit]:
@@ -204,7 +207,7 @@ def _distinct(summits: Sequence[Summit]) -> list[Summit]:
 
 def _weigh(target: Target, data: Data, summit: Summit, spread: np.ndarray) -> Mode:
     """The curvature at a summit and its Laplace mass."""
-    posterior = _posterior_stage(target, data)
+    posterior = _Stage.of(target, data, POSTERIOR)
     steps = 0.05 * _scales(posterior, summit.z, spread)
     scale_tril, half_log_det = _laplace(hessian(posterior.gradient, summit.z, steps))
     log_mass = -summit.potential + half_log_det + target.size * LOG_2PI / 2

@@ -14,12 +14,14 @@ from numpyro.distributions.transforms import biject_to
 from bayesgmm.bayes import fuse
 from bayesgmm.bayes.program import TRACING, Program, Structure
 from bayesgmm.gaussian.arrays import Array
+from bayesgmm.gaussian.lowering import portable
 from bayesgmm.gaussian.mixture import Mixture, log_joint
 from bayesgmm.gaussian.sweep import Frame
 
 PRIOR, GUIDED, POSTERIOR = range(3)
 
 
+@portable
 class Data(NamedTuple):
     """What a target is evaluated on: rows, their weights, the sweep's frame, keyword values."""
 
@@ -55,6 +57,12 @@ class Target:
     @property
     def size(self) -> int:
         return self.structure.size
+
+    @property
+    def durable_name(self) -> str:
+        """What the program's file says, for the library's own; "" for any other."""
+        program = self.program
+        return f"{program.name} {program.sha256} {self.structure}" if program.is_ours else ""
 
     def at(self, z: Float[Array, " p"], data: Data) -> Point:
         """Run the program once at the unconstrained vector z."""

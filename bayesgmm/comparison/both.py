@@ -1,7 +1,7 @@
 """One mixture fitted both ways."""
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
@@ -16,6 +16,7 @@ from bayesgmm.bayes import posterior as bayes
 from bayesgmm.bayes.driver import Progress, silent
 from bayesgmm.bayes.posterior import Posterior
 from bayesgmm.bayes.program import Program, models_folder
+from bayesgmm.bayes.start import Mode
 from bayesgmm.bayes.target import Data, Target
 from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.precision import float64
@@ -84,13 +85,14 @@ def join(
     ml: MaximumLikelihood,
     target: Target,
     data: Data,
+    found: Sequence[Mode],
     settings: bayes.Settings,
     key: Array,
     provenance: Mapping[str, Any],
     progress: Progress = silent,
 ) -> Both:
     """The Bayesian half, added to a maximum-likelihood fit."""
-    posterior = bayes.fit(target, data, ml, settings, key, progress)
+    posterior = bayes.fit(target, data, ml, found, settings, key, progress)
     return Both(
         problem,
         program.name,
@@ -122,7 +124,8 @@ def fit_both(
     ml = restarts.fit(problem.table, k, family_of(program)[0], seed, ml_settings)
     progress("maximum likelihood", 1, 1)
     key = jax_key(seed)
-    return join(problem, program, ml, target, data, settings, key, provenance, progress)
+    found = bayes.scout(target, data, ml, settings, key, progress)
+    return join(problem, program, ml, target, data, found, settings, key, provenance, progress)
 
 
 def ahead(target: Target, data: Data, settings: bayes.Settings) -> None:

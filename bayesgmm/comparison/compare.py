@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,6 @@ from bayesgmm.bayes import posterior as bayes
 from bayesgmm.bayes.driver import Progress, silent
 from bayesgmm.bayes.loo import difference
 from bayesgmm.bayes.program import Program, load_model
-from bayesgmm.bayes.target import Data, Target
 from bayesgmm.comparison import both as pair
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.summary import Summary, model_label
@@ -27,7 +27,7 @@ from bayesgmm.data.ranges import component_range
 from bayesgmm.data.table import Table, read_table
 from bayesgmm.gaussian.families import families_for
 from bayesgmm.ml import restarts
-from bayesgmm.ml.restarts import MaximumLikelihood, Problem
+from bayesgmm.ml.restarts import Problem
 from bayesgmm.ml.selection import Selection, check_criterion, scan
 
 
@@ -358,7 +358,11 @@ def run(
     options: Mapping[str, Any],
     progress: Progress,
 ) -> Comparison:
-    """`compare` on a checked table; while one k is sampled, the next is compiled."""
+    """`compare` on a checked table.
+
+    What holds Python's lock is done here, one k after another; sampling, which does not, runs in
+    the background meanwhile.
+    """
     check_criterion(criterion, table)
     if not table.frequency:
         raise InputError(
@@ -380,22 +384,36 @@ def run(
     keys = [pair.jax_key(rng) for _ in ks]
     settings = replace(settings, look_early=True)
 
-    def sampled(ml: MaximumLikelihood, ready: tuple[Target, Data], key: Any) -> Both:
-        told = _at(progress, ml.n_components)
-        return pair.join(problem, program, ml, *ready, settings, key, provenance, told)
-
-    # Tracing one k holds Python's lock, sampling another does not: two at a time use both.
-    with ThreadPoolExecutor(2) as pool:
-        joined = list(pool.map(sampled, fits, prepared, keys))
-    progress("covariance families", 0, 1)
-    names = [member.name for member in families_for(len(table.columns))]
-    families = scan(table, ks, names, rng, criterion, n_init, known=fits)
-    progress("covariance families", 1, 1)
+    interrupted = Event()
+    with ThreadPoolExecutor(1) as pool:
+        try:
+            waiting = []
+            for ml, ready, key in zip(fits, prepared, keys, strict=True):
+                told = _told(progress, ml.n_components, interrupted)
+                found = bayes.scout(*ready, ml, settings, key, told)
+                both = (problem, program, ml, *ready, found, settings, key, provenance, told)
+                waiting.append(pool.submit(pair.join, *both))
+            progress("covariance families", 0, 1)
+            names = [member.name for member in families_for(len(table.columns))]
+            families = scan(table, ks, names, rng, criterion, n_init, known=fits)
+            progress("covariance families", 1, 1)
+            joined = [each.result() for each in waiting]
+        except BaseException:
+            interrupted.set()
+            pool.shutdown(cancel_futures=True)
+            raise
     return Comparison(tuple(joined), criterion, families, provenance)
 
 
-def _at(progress: Progress, k: int) -> Progress:
-    return lambda what, done, total: progress(f"k = {k}: {what}", done, total)
+def _told(progress: Progress, k: int, interrupted: Event) -> Progress:
+    """Progress that says which k it is of, and stops the work once it is in vain."""
+
+    def told(what: str, done: int, total: int) -> None:
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+        progress(f"k = {k}: {what}", done, total)
+
+    return told
 
 
 def _row(each: Both, best: Both, least: Mapping[str, float]) -> Row:

@@ -25,6 +25,12 @@ def remember_compilations() -> None:
     jax.config.update("jax_persistent_cache_min_compile_time_secs", MIN_COMPILE_SECONDS)
 
 
+def programs_folder() -> Path | None:
+    """Where lowered programs are kept; None where the cache is off."""
+    folder = _folder()
+    return folder / "lowered" if folder and jax.config.jax_compilation_cache_dir else None
+
+
 def _folder() -> Path | None:
     chosen = os.environ.get(VARIABLE, "")
     if chosen.lower() in ("off", "0", "no", "false"):

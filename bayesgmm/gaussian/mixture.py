@@ -13,10 +13,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from bayesgmm.gaussian.arrays import Array, blocks
+from bayesgmm.gaussian.lowering import portable
 
 LOG_2PI = float(np.log(2 * np.pi))
 
 
+@portable
 class Mixture(NamedTuple):
     """A Gaussian mixture of k components in d dimensions.
 

@@ -20,12 +20,14 @@ from jax import lax
 from jaxtyping import Float
 
 from bayesgmm.gaussian.arrays import Array, blocks
+from bayesgmm.gaussian.lowering import portable
 from bayesgmm.gaussian.mixture import LOG_2PI, Mixture, half_log_det, whitener
 
 MIN_BLOCK, MAX_BLOCK = 64, 4096
 CACHE = 2**19  # bytes of a block
 
 
+@portable
 class Frame(NamedTuple):
     """Coordinates of the sweep: z = (x - shift) / scale, column by column; both of shape (d,)."""
 

@@ -3,6 +3,7 @@
 import threading
 import time
 from itertools import count
+from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
@@ -49,10 +50,17 @@ def test_another_key_is_another_program(name):
     assert len(calls) == 2
 
 
-def test_compilation_happens_elsewhere_in_float64(name):
-    calls = []
-    found = run(compile_once(name, lowering(calls)), 0.0)
-    assert calls[0] != threading.current_thread().name
+def test_tracing_happens_here_and_compilation_elsewhere_in_float64(name):
+    calls, compiled_by = [], []
+
+    def lower():
+        lowered = lowering(calls)()
+        return SimpleNamespace(
+            compile=lambda: compiled_by.append(threading.current_thread().name) or lowered.compile()
+        )
+
+    found = run(compile_once(name, lower), 0.0)
+    assert calls == [threading.current_thread().name] != compiled_by
     assert found.dtype == np.float64
     assert jnp.zeros(1).dtype == np.float32
 

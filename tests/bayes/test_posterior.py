@@ -507,5 +507,7 @@ def test_the_pivot_is_the_order_of_the_maximum_likelihood_fit():
     optimum = replace(ml.optima[0], mixture=flipped)
     turned = replace(ml, mixture=flipped, optima=(optimum,))
     key = pair.jax_key(np.random.default_rng(0))
-    found = posterior.fit(target, data, turned, Settings(num_chains=2, num_draws=250), key)
+    settings = Settings(num_chains=2, num_draws=250)
+    modes = posterior.scout(target, data, turned, settings, key)
+    found = posterior.fit(target, data, turned, modes, settings, key)
     np.testing.assert_allclose(found.sites["means"].mean((0, 1)), flipped.means, atol=0.3)
