@@ -29,6 +29,11 @@ def chunk_rows(d: int) -> int:
     return 2 ** max(6, (CHUNK // (8 * d)).bit_length() - 1)
 
 
+def needs_chunks(X: Float[np.ndarray, "n d"]) -> bool:
+    """Whether there are several chunks of rows, and XLA runs on the cores that hold them."""
+    return len(X) > chunk_rows(X.shape[1]) and jax.default_backend() == "cpu"
+
+
 @float64
 def sweep_chunks(
     theta: Float[Array, "*s k p"],

@@ -15,6 +15,7 @@ from jax import lax
 from jaxtyping import Bool, Float, Int
 
 from bayesgmm.gaussian.arrays import Array, Number
+from bayesgmm.gaussian.chunks import needs_chunks, sweep_chunks
 from bayesgmm.gaussian.families import Family
 from bayesgmm.gaussian.mixture import Mixture
 from bayesgmm.gaussian.precision import float64
@@ -114,25 +115,51 @@ def init(mixture: Mixture) -> EMState:
 
 def step(state: EMState, data: Data, family: Family, tol: Number) -> EMState:
     """One SQUAREM cycle of one start (vmapped over starts by `run`)."""
-    first = state.mixture
 
     def one_map(path: _Path, i: Array) -> tuple[_Path, tuple[Array, Mixture]]:
-        leap, _ = _extrapolate(path, data.frame)
-        if not family.free(*leap.means.shape):  # only members may be compared with members
-            leap = projected(leap, family)
+        leap = _leap(path, data.frame, family)
         value, image = em_map(_select(i == 2, leap, path.third), data, family)
         return _Path(path.second, path.third, image), (value, image)
 
-    start = _Path(first, first, first)
+    start = _Path(state.mixture, state.mixture, state.mixture)
     _, (values, images) = lax.scan(one_map, start, jnp.arange(MAPS_PER_CYCLE))
-    second, third, landed = (jax.tree.map(lambda a, i=i: a[i], images) for i in range(3))
+    path = _Path(*(jax.tree.map(lambda a, i=i: a[i], images) for i in range(3)))
+    return _settle(state, tuple(values), path, data.frame, data.row_weights.sum(), tol)
+
+
+def step_in_chunks(state: EMState, data: Data, family: Family, tol: Number) -> EMState:
+    """`step` for a batch of starts, from outside jit: every map is one sweep of chunks."""
+    first, total = state.mixture, data.row_weights.sum()
+
+    def one_map(mixture: Mixture) -> tuple[Array, Mixture]:
+        value, raw = _sweep_in_chunks(mixture, data)
+        image = _images(mixture, raw, data.frame, data.floor, family)
+        return value - total * np.log(data.frame.scale).sum(), image
+
+    value_0, second = one_map(first)
+    value_1, third = one_map(second)
+    value_2, landed = one_map(_leaps(_Path(first, second, third), data.frame, family))
+    values, path = (value_0, value_1, value_2), _Path(second, third, landed)
+    return _settled(state, values, path, data.frame, total, tol)
+
+
+def _settle(
+    state: EMState,
+    values: tuple[Array, Array, Array],
+    path: "_Path",
+    frame: Frame,
+    total: Number,
+    tol: Number,
+) -> EMState:
+    """The state after three maps, of which the third began at the leap."""
+    first, (second, third, landed) = state.mixture, path
     value_0, value_1, value_2 = values
-    _, rate = _extrapolate(_Path(first, second, third), data.frame)
-    usable = jnp.isfinite(value_2) & (value_2 >= value_1) & _regular(landed, data.frame)
+    _, rate = _extrapolate(_Path(first, second, third), frame)
+    usable = jnp.isfinite(value_2) & (value_2 >= value_1) & _regular(landed, frame)
     after = _select(usable, landed, third)
 
-    gain = _remaining(value_1 - value_0, rate, value_1) / data.row_weights.sum()
-    collapsed = ~(jnp.isfinite(value_0 + value_1) & _regular(third, data.frame))
+    gain = _remaining(value_1 - value_0, rate, value_1) / total
+    collapsed = ~(jnp.isfinite(value_0 + value_1) & _regular(third, frame))
     converged = ~collapsed & (gain <= tol) & (state.gain <= 100 * tol)
     return EMState(
         _select(collapsed, first, after),
@@ -175,14 +202,16 @@ def run(
     """
     data = Data(X, row_weights, frame, floor)
     state = jax.tree.map(np.asarray, init(Mixture(*(np.array(part) for part in starts))))
-    everyone = np.arange(len(state.converged))
-    history = [_advance(state, everyone, data, family, tol, max_iter)]
+    s, large = len(state.converged), needs_chunks(X)
+    evaluate = _evaluate_in_chunks if large else _evaluate
+    history: list[tuple[np.ndarray, np.ndarray]] = []
     while (left := np.flatnonzero(~terminate(state, max_iter))).size:
-        some = np.resize(left, min(TAIL, len(everyone)))  # repeats fill the batch up
+        size = 2 ** (left.size - 1).bit_length() if large else TAIL if history else s
+        some = np.resize(left, min(size, s))  # repeats fill the batch up
         history.append(_advance(state, some, data, family, tol, max_iter))
-    final, counts = jax.tree.map(np.asarray, _evaluate(state.mixture, data))
+    final, counts = jax.tree.map(np.asarray, evaluate(state.mixture, data))
     state = state._replace(log_likelihood=final)
-    return EMResult(state, _history(history, len(everyone)), counts)
+    return EMResult(state, _history(history, s), counts)
 
 
 def _advance(
@@ -190,7 +219,11 @@ def _advance(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Advance some of the starts, in place; returns which, and their log-likelihoods."""
     part = jax.tree.map(lambda leaf: leaf[some], state)
-    part, values = jax.tree.map(np.asarray, _cycles(part, data, family, tol, max_iter))
+    if needs_chunks(data.X):
+        part = jax.tree.map(np.asarray, step_in_chunks(part, data, family, tol))
+        values = part.log_likelihood[None]
+    else:
+        part, values = jax.tree.map(np.asarray, _cycles(part, data, family, tol, max_iter))
 
     def put(leaf: np.ndarray, new: np.ndarray) -> None:
         leaf[some] = new
@@ -241,6 +274,55 @@ def _evaluate(mixture: Mixture, data: Data) -> tuple[Array, Array]:
         return value, statistics.counts
 
     return jax.vmap(one)(mixture)
+
+
+def _evaluate_in_chunks(mixture: Mixture, data: Data) -> tuple[Array, Array]:
+    value, raw = _sweep_in_chunks(mixture, data)
+    return value + log_jacobian(data.row_weights, data.frame), raw[..., 0]
+
+
+def _sweep_in_chunks(mixture: Mixture, data: Data) -> tuple[Array, Array]:
+    theta = _natural(mixture, data.frame)
+    return sweep_chunks(theta, data.X, data.row_weights, data.frame)
+
+
+_natural = jax.jit(natural)
+
+
+@partial(jax.jit, static_argnames="family")
+def _images(mixture: Mixture, raw: Array, frame: Frame, floor: Array, family: Family) -> Mixture:
+    def image(raw: Array, current: Array) -> Mixture:
+        return maximisation(unpack(raw, frame), family, floor, current)
+
+    return jax.vmap(image)(raw, mixture.scale_tril)
+
+
+@partial(jax.jit, static_argnames="family")
+def _leaps(path: "_Path", frame: Frame, family: Family) -> Mixture:
+    return jax.vmap(lambda one: _leap(one, frame, family))(path)
+
+
+@jax.jit
+def _settled(
+    state: EMState,
+    values: tuple[Array, Array, Array],
+    path: "_Path",
+    frame: Frame,
+    total: Number,
+    tol: Number,
+) -> EMState:
+    def settle(state: EMState, values: tuple[Array, Array, Array], path: _Path) -> EMState:
+        return _settle(state, values, path, frame, total, tol)
+
+    return jax.vmap(settle)(state, values, path)
+
+
+def _leap(path: "_Path", frame: Frame, family: Family) -> Mixture:
+    """Where SQUAREM begins its third map: a member of the family."""
+    leap, _ = _extrapolate(path, frame)
+    if family.free(*leap.means.shape):
+        return leap
+    return projected(leap, family)  # only members may be compared with members
 
 
 def _select[T](mask: Array, yes: T, no: T) -> T:

@@ -8,6 +8,7 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
+from bayesgmm.gaussian import chunks
 from bayesgmm.gaussian.families import FAMILIES, family
 from bayesgmm.gaussian.mixture import Mixture, log_density, permute
 from bayesgmm.gaussian.precision import float64
@@ -239,6 +240,23 @@ def test_em_never_descends(name, table):
         )
         assert (np.diff(history) >= -1e-12 * abs(history[-1])).all()
         assert history[0] == pytest.approx(float(log_density(first, table.X).sum()), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_chunks_of_rows_lead_to_the_same_end(name, table, start, monkeypatch):
+    first, (X, _) = start_in(start, name), overlapping()
+    starts = Mixture(*(np.stack([part, part[::-1]]) for part in first))
+    weights = np.random.default_rng(5).uniform(0.5, 2, size=len(X))
+    rest = (frame_of(X, weights), family(name))
+    options = {"tol": 1e-12, "max_iter": 60, "floor": np.zeros(2)}
+    whole = em.run(starts, X, weights, *rest, **options)
+    monkeypatch.setattr(chunks, "CHUNK", 0)  # 64 rows, the least
+    parted = em.run(starts, X, weights, *rest, **options)
+    np.testing.assert_array_equal(parted.state.n_maps, whole.state.n_maps)
+    np.testing.assert_array_equal(parted.state.converged, whole.state.converged)
+    np.testing.assert_allclose(parted.history, whole.history, rtol=1e-9)
+    np.testing.assert_allclose(parted.counts, whole.counts, rtol=1e-5)
+    assert_same(parted.state.mixture, whole.state.mixture, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", NAMES)
