@@ -188,7 +188,7 @@ def fit_range(
     problem, member = Problem.of(table), family(covariance_type, settings.equal_weights)
     for k in ks:
         check_components(k, problem)
-    batches = [_starts(problem, member, k, rng, settings, first) for k in ks]
+    batches = [_starts(problem, k, rng, settings, first) for k in ks]
     floor = settings.reg_covar * np.square(problem.frame.scale)
     result = _run(problem, member, batches, settings, floor)
     found = []
@@ -214,7 +214,6 @@ def check_components(k: int, problem: Problem) -> None:
 
 def _starts(
     problem: Problem,
-    member: Family,
     k: int,
     rng: Generator,
     settings: Settings,
@@ -223,10 +222,9 @@ def _starts(
     if first is not None:
         return Mixture(*(np.asarray(part)[None] for part in first))
     n_starts = settings.n_init if k > 1 else 1
-    seeded = seeding.starts(
+    return seeding.starts(
         problem.X, problem.row_weights, problem.frame, k, n_starts, rng, settings.init_params
     )
-    return seeded if member.free(k, problem.X.shape[1]) else _projected(seeded, member)
 
 
 @float64
@@ -245,8 +243,9 @@ def _run(
     k_max = max(batch.n_components for batch in batches)
     padded = [_pad(batch, k_max) for batch in batches]
     stacked = Mixture(*(np.concatenate(parts) for parts in zip(*padded, strict=True)))
+    free = member.free(k_max, problem.X.shape[1])
     return em.run(
-        stacked,
+        stacked if free else _projected(stacked, member),
         problem.X,
         problem.row_weights,
         problem.frame,
@@ -407,7 +406,7 @@ def _rescue(
     problem: Problem, member: Family, k: int, rng: Generator, settings: Settings
 ) -> MaximumLikelihood:
     """A fit with a small variance floor, for data that nothing else describes."""
-    batch = _starts(problem, member, k, rng, settings, None)
+    batch = _starts(problem, k, rng, settings, None)
     floor = RESCUE_FLOOR * np.square(problem.frame.scale)
     result = _run(problem, member, [batch], settings, floor)
     fitted = _summarise(problem, member, k, result, keep_order=False)

@@ -11,6 +11,7 @@ from scipy.stats import multivariate_normal
 from bayesgmm.data.table import read_table
 from bayesgmm.gaussian.families import FAMILIES, family
 from bayesgmm.gaussian.mixture import Mixture, log_density, permute
+from bayesgmm.ml.derivatives import jacobian
 from bayesgmm.ml.restarts import MaximumLikelihood, Problem, Settings, fit
 from bayesgmm.ml.uncertainty import correlations, sds, standard_errors
 
@@ -48,32 +49,64 @@ def columns_of(errors):
 # --- an independent Hessian ---------------------------------------------------------------------
 
 
-def layout(name: str) -> tuple[int, int]:
-    """How many standard deviations and correlations the family has for k = d = 2."""
-    return {"VVV": (4, 2), "EEE": (2, 1), "VVI": (4, 0), "VII": (2, 0)}[name]
+def layout(name: str) -> tuple[int, int, int]:
+    """How many log volumes, log shapes and angles the family has for k = d = 2."""
+    v, a, o = ({"E": 1, "V": 2, "I": 0}[letter] for letter in name)
+    return v, a, o
 
 
-def parameters(mixture: Mixture, name: str) -> np.ndarray:
-    """First weight, means, and the family's own standard deviations and correlations."""
-    sd = np.sqrt(np.diagonal(mixture.covariances, axis1=1, axis2=2))
-    rho = mixture.covariances[:, 0, 1] / sd.prod(1)
-    own = {"VVV": sd.ravel(), "EEE": sd[0], "VVI": sd.ravel(), "VII": sd[:, 0]}[name]
-    return np.concatenate([mixture.weights[:1], mixture.means.ravel(), own, rho[: layout(name)[1]]])
+def turn(angle: float) -> np.ndarray:
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
+def parameters(mixture: Mixture, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """First weight, means, log volumes, log shapes and angles, and the size of a step in each."""
+    covariances, (n_volumes, n_shapes, n_angles) = mixture.covariances, layout(name)
+    axes = np.linalg.eigh(covariances)[1] if name[2] == "V" else np.stack(2 * [np.eye(2)])
+    if name[2] == "E":
+        axes = np.stack(2 * [np.linalg.eigh(covariances.sum(0))[1]])
+    squares = np.einsum("kba,kbc,kca->ka", axes, covariances, axes)
+    logs = np.log(squares)
+    shapes = (logs[:, 0] - logs[:, 1]) / 2
+    angles = np.arctan2(axes[:, 1, 0], axes[:, 0, 0])
+    thin = np.sqrt(squares.min() / squares.max())
+    groups = [
+        (mixture.weights[:1], 0.2),
+        (mixture.means.ravel(), np.tile([1.0, 20.0], 2)),
+        (logs.mean(1)[:n_volumes], 1.0),
+        (shapes[:n_shapes], 1.0),
+        (angles[:n_angles], thin),
+    ]
+    sizes = [np.broadcast_to(size, value.shape) for value, size in groups]
+    return np.concatenate([value for value, _ in groups]), np.concatenate(sizes)
+
+
+def mixture_at(values: np.ndarray, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weights, means and covariances."""
+    volumes, shapes, angles = (
+        np.resize(part if part.size else np.zeros(1), 2)
+        for part in np.split(values[5:], np.cumsum(layout(name))[:2])
+    )
+    weights, means = np.array([values[0], 1 - values[0]]), values[1:5].reshape(2, 2)
+    covariances = [
+        np.exp(v) * turn(o) @ np.diag(np.exp([a, -a])) @ turn(o).T
+        for v, a, o in zip(volumes, shapes, angles, strict=True)
+    ]
+    return weights, means, np.array(covariances)
 
 
 def log_likelihood(values: np.ndarray, name: str, X: np.ndarray) -> float:
-    """By SciPy, in the parameters as people read them."""
-    weight, means = values[0], values[1:5].reshape(2, 2)
-    n_sds, n_rhos = layout(name)
-    sd, rho = values[5 : 5 + n_sds], values[5 + n_sds :]
-    sd = np.resize(np.repeat(sd, 2) if name == "VII" else sd, (2, 2))
-    rho = np.resize(rho, 2) if n_rhos else np.zeros(2)
-    joint = []
-    for j in range(2):
-        cross = rho[j] * sd[j].prod()
-        covariance = np.array([[sd[j, 0] ** 2, cross], [cross, sd[j, 1] ** 2]])
-        joint.append(multivariate_normal(means[j], covariance).logpdf(X))
-    return float(logsumexp(np.log([weight, 1 - weight])[:, None] + joint, axis=0).sum())
+    """By SciPy."""
+    weights, means, covariances = mixture_at(values, name)
+    joint = [multivariate_normal(*each).logpdf(X) for each in zip(means, covariances, strict=True)]
+    return float(logsumexp(np.log(weights)[:, None] + joint, axis=0).sum())
+
+
+def as_people_read(values: np.ndarray, name: str) -> np.ndarray:
+    """Weights, means, standard deviations and correlations, one flat vector."""
+    weights, means, covariances = mixture_at(values, name)
+    sd = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))
+    return np.concatenate([weights, means.ravel(), sd.ravel(), covariances[:, 0, 1] / sd.prod(1)])
 
 
 def numerical_hessian(function, point: np.ndarray, steps: np.ndarray) -> np.ndarray:
@@ -100,45 +133,55 @@ def numerical_hessian(function, point: np.ndarray, steps: np.ndarray) -> np.ndar
 def test_standard_errors_are_those_of_an_independent_hessian(name, fits, problem):
     found = fits(name)
     errors = standard_errors(found, problem)
-    point = parameters(found.mixture, name)
-    n_sds, n_rhos = layout(name)
-    units = np.concatenate([[0.2], np.tile([1.0, 20.0], 2), np.full(n_sds + n_rhos, 1.0)])
-    units[5 : 5 + n_sds] = point[5 : 5 + n_sds]
-    hessian = numerical_hessian(lambda at: log_likelihood(at, name, problem.X), point, 2e-3 * units)
-    expected = np.sqrt(np.diagonal(np.linalg.inv(-hessian)))
-    np.testing.assert_allclose(errors.weights, expected[0], rtol=1e-4)
-    np.testing.assert_allclose(errors.means.ravel(), expected[1:5], rtol=1e-4)
-    sd = expected[5 : 5 + n_sds]
-    sd = np.resize(np.repeat(sd, 2) if name == "VII" else sd, (2, 2))
-    np.testing.assert_allclose(errors.sds, sd, rtol=1e-4)
-    if n_rhos:
-        rho = np.resize(expected[5 + n_sds :], 2)
-        np.testing.assert_allclose(errors.correlations[:, 0, 1], rho, rtol=1e-4)
-        np.testing.assert_allclose(errors.correlations[:, 1, 0], rho, rtol=1e-4)
+    point, sizes = parameters(found.mixture, name)
+    value = log_likelihood(point, name, problem.X)
+    assert value == pytest.approx(found.log_likelihood, rel=1e-10)
+    hessian = numerical_hessian(lambda at: log_likelihood(at, name, problem.X), point, 2e-3 * sizes)
+    slopes = jacobian(lambda at: as_people_read(at, name), point, 1e-3 * sizes)
+    expected = np.sqrt(np.diagonal(slopes @ np.linalg.inv(-hessian) @ slopes.T))
+    np.testing.assert_allclose(errors.weights, expected[:2], rtol=1e-4)
+    np.testing.assert_allclose(errors.means.ravel(), expected[2:6], rtol=1e-4)
+    np.testing.assert_allclose(errors.sds.ravel(), expected[6:10], rtol=1e-4)
+    if name[2] == "I":
+        assert np.isnan(errors.correlations).all()
+    else:
+        np.testing.assert_allclose(errors.correlations[:, 0, 1], expected[10:], rtol=1e-4)
+        np.testing.assert_allclose(errors.correlations[:, 1, 0], expected[10:], rtol=1e-4)
     assert errors.reasons == ("", "")
+
+
+def test_equal_weights_have_no_standard_error(table, start, problem):
+    """They are known, and what is known makes the rest less uncertain."""
+    settings = replace(TIGHT, equal_weights=True)
+    found = fit(table, 2, "EEE", np.random.default_rng(0), settings, start)
+    errors = standard_errors(found, problem)
+    np.testing.assert_array_equal(errors.weights, 0)
+    estimated = replace(found, family=family("EEE"))
+    assert (errors.means <= standard_errors(estimated, problem).means + 1e-9).all()
 
 
 # --- closed forms -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name[0] == "V"])
 def test_one_component_has_the_textbook_standard_errors(name, fits, problem):
     """sd / sqrt(n) for means, sd / sqrt(2 n) for deviations, (1 - r^2) / sqrt(n) for r."""
     X, n = problem.X, len(problem.X)
     scatter = np.cov(X.T, ddof=0)
     covariance = {
-        "VVI": np.diag(np.diagonal(scatter)),
-        "VII": np.trace(scatter) / 2 * np.eye(2),
-    }.get(name, scatter)
+        "EI": np.diag(np.diagonal(scatter)),
+        "VI": np.diag(np.diagonal(scatter)),
+        "II": np.trace(scatter) / 2 * np.eye(2),
+    }.get(name[1:], scatter)
     one = Mixture(np.ones(1), X.mean(0)[None], np.linalg.cholesky(covariance)[None])
     errors = standard_errors(fit_at(one, name, problem, fits("VVV")), problem)
     sd = np.sqrt(np.diagonal(covariance))
-    share = 2 * n if name != "VII" else 4 * n
+    share = 4 * n if name[1] == "I" else 2 * n
     assert errors.weights == pytest.approx([0.0], abs=1e-12)
     np.testing.assert_allclose(errors.means[0], sd / np.sqrt(n), rtol=1e-7)
     np.testing.assert_allclose(errors.sds[0], sd / np.sqrt(share), rtol=1e-7)
     assert errors.reasons == ("",)
-    if name in ("VVV", "EEE"):
+    if name[2] != "I":
         r = covariance[0, 1] / sd.prod()
         expected = (1 - r**2) / np.sqrt(n)
         np.testing.assert_allclose(errors.correlations[0, 0, 1], expected, rtol=1e-7)
