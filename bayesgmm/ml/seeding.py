@@ -1,13 +1,17 @@
-"""Starting mixtures for EM: k-means++ partitions and random rows, on whitened data.
+"""Starting mixtures for EM: agglomerated and k-means++ partitions, random rows, random labels.
 
 Seeding looks at no more than `MAX_ROWS` rows; EM then sees them all.
 """
 
 from collections.abc import Callable
+from functools import lru_cache
+from itertools import cycle, islice
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.random import Generator
+from scipy.cluster.hierarchy import fcluster, linkage
 
 from bayesgmm.gaussian.mixture import Mixture
 from bayesgmm.gaussian.sweep import Frame
@@ -15,6 +19,14 @@ from bayesgmm.gaussian.sweep import Frame
 MAX_ROWS = 2000
 LLOYD_STEPS = 5
 SHRINKAGE_ROWS = 2.0
+
+
+class Rows(NamedTuple):
+    """The rows that seeding looks at: whitened, merely scaled, and their weights."""
+
+    white: Float[np.ndarray, "m d"]
+    scaled: Float[np.ndarray, "m d"]
+    mass: Float[np.ndarray, " m"]
 
 
 def starts(
@@ -35,15 +47,19 @@ def starts(
         k: number of components.
         n_starts: how many.
         rng: source of randomness; the same state gives the same starts.
-        method: "kmeans", "k-means++", "random_from_data", "random", or "mixed", which takes the
-            four in turn: none of them alone finds the best optimum of every data set.
+        method: "kmeans", "k-means++", "random_from_data", "random", "agglomerative", or "mixed",
+            which takes the first four in turn and the last once, on whitened and on scaled rows:
+            none of them alone finds the best optimum of every data set.
     """
     chosen = _subsample(row_weights, rng)
     Z = (X[chosen] - frame.shift) / frame.scale
     mass = row_weights[chosen]
     Z_white, colour = _whiten(Z, mass)
-    makers = METHODS[method]
-    drawn = [makers[i % len(makers)](Z_white, mass, k, rng) for i in range(n_starts)]
+    rows = Rows(Z_white, Z, mass)
+    first, *others = METHODS[method]
+    in_turn = islice(cycle([first, *others]), 1, n_starts)
+    makers = [first, *(ONCE if method == "mixed" else ()), *in_turn][:n_starts]
+    drawn = [maker(rows, k, rng) for maker in makers]
     weights, means, covariances = (np.stack(part) for part in zip(*drawn, strict=True))
     units = np.asarray(frame.scale)[:, None] * colour
     means = frame.shift + means @ units.T
@@ -104,37 +120,65 @@ def _partition(
     return weights, means, covariances
 
 
-def _kmeans(Z: np.ndarray, mass: np.ndarray, k: int, rng: Generator) -> tuple[np.ndarray, ...]:
+type Parts = tuple[np.ndarray, ...]
+"""Weights, means and covariances of one start, on whitened rows."""
+
+
+def _kmeans(rows: Rows, k: int, rng: Generator) -> Parts:
+    Z, mass = rows.white, rows.mass
     centres = _plus_plus(Z, mass, k, rng)
     for _ in range(LLOYD_STEPS):
         centres = _partition(Z, mass, _nearest(Z, centres), centres)[1]
     return _partition(Z, mass, _nearest(Z, centres), centres)
 
 
-def _plus_plus_only(
-    Z: np.ndarray, mass: np.ndarray, k: int, rng: Generator
-) -> tuple[np.ndarray, ...]:
-    centres = _plus_plus(Z, mass, k, rng)
-    return _partition(Z, mass, _nearest(Z, centres), centres)
+def _plus_plus_only(rows: Rows, k: int, rng: Generator) -> Parts:
+    centres = _plus_plus(rows.white, rows.mass, k, rng)
+    return _partition(rows.white, rows.mass, _nearest(rows.white, centres), centres)
 
 
-def _random_rows(Z: np.ndarray, mass: np.ndarray, k: int, rng: Generator) -> tuple[np.ndarray, ...]:
+def _random_rows(rows: Rows, k: int, rng: Generator) -> Parts:
     """Equal weights, means at random rows, the covariance of the whole data."""
-    centres = Z[rng.choice(len(Z), k, replace=len(Z) < k, p=mass / mass.sum())]
-    return np.full(k, 1 / k), centres, np.broadcast_to(np.eye(Z.shape[1]), (k,) + (Z.shape[1],) * 2)
+    n, d = rows.white.shape
+    centres = rows.white[rng.choice(n, k, replace=n < k, p=rows.mass / rows.mass.sum())]
+    return np.full(k, 1 / k), centres, np.broadcast_to(np.eye(d), (k, d, d))
 
 
-def _random_labels(
-    Z: np.ndarray, mass: np.ndarray, k: int, rng: Generator
-) -> tuple[np.ndarray, ...]:
-    labels = rng.integers(k, size=len(Z))
-    return _partition(Z, mass, labels, np.zeros((k, Z.shape[1])))
+def _random_labels(rows: Rows, k: int, rng: Generator) -> Parts:
+    n, d = rows.white.shape
+    labels = np.asarray(rng.integers(k, size=n))
+    return _partition(rows.white, rows.mass, labels, np.zeros((k, d)))
 
 
-METHODS: dict[str, tuple[Callable[..., tuple[np.ndarray, ...]], ...]] = {
+def _agglomerated(rows: Rows, k: int, rng: Generator) -> Parts:
+    """The classification likelihood of EII, climbed by merging: Ward (1963), Fraley (1998)."""
+    return _merged(rows, rows.white, k)
+
+
+def _agglomerated_as_scaled(rows: Rows, k: int, rng: Generator) -> Parts:
+    return _merged(rows, rows.scaled, k)
+
+
+def _merged(rows: Rows, Z: np.ndarray, k: int) -> Parts:
+    if len(Z) > k:
+        labels: np.ndarray = fcluster(_merges(Z.tobytes(), len(Z)), k, "maxclust") - 1
+    else:
+        labels = np.arange(len(Z))
+    return _partition(rows.white, rows.mass, labels, np.zeros((k, Z.shape[1])))
+
+
+@lru_cache(maxsize=2)
+def _merges(content: bytes, n: int) -> np.ndarray:
+    """Ward's tree of n rows, kept for the next k."""
+    return linkage(np.frombuffer(content).reshape(n, -1), "ward")
+
+
+METHODS: dict[str, tuple[Callable[[Rows, int, Generator], Parts], ...]] = {
     "mixed": (_kmeans, _random_rows, _plus_plus_only, _random_labels),
     "kmeans": (_kmeans,),
     "k-means++": (_plus_plus_only,),
     "random_from_data": (_random_rows,),
     "random": (_random_labels,),
+    "agglomerative": (_agglomerated,),
 }
+ONCE = (_agglomerated, _agglomerated_as_scaled)

@@ -31,7 +31,7 @@ def test_every_method_gives_proper_mixtures(method, k, table):
     assert_proper(seeded(table.X, method, k=k), S, k, 2)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", [m for m in METHODS if m != "agglomerative"])
 def test_the_same_seed_gives_the_same_bits_and_another_seed_others(method, table):
     one, same, other = (seeded(table.X, method, seed=seed) for seed in (4, 4, 5))
     for a, b in zip(one, same, strict=True):
@@ -40,9 +40,19 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_others(method, table
 
 
 def test_mixed_takes_the_methods_in_turn(table):
-    drawn = seeded(table.X, "mixed", s=6)
+    drawn = seeded(table.X, "mixed", s=8)
     equal = [bool(np.ptp(weights) == 0) for weights in drawn.weights]
-    assert equal == [False, True, False, False, False, True]  # only random rows weigh equally
+    assert equal == [False] * 3 + [True] + [False] * 3 + [True]  # only random rows weigh equally
+    merged = seeded(table.X, "agglomerative", s=1)
+    np.testing.assert_array_equal(drawn.means[1], merged.means[0])
+
+
+def test_merging_finds_what_is_apart_for_any_seed():
+    rng = np.random.default_rng(0)
+    places = np.array([[0, 0], [30, 0], [0, 30], [30, 30]])
+    X = np.repeat(places, 25, axis=0) + rng.normal(size=(100, 2))
+    found = seeded(X, "agglomerative", k=4, s=1)
+    np.testing.assert_allclose(np.sort(found.means[0].sum(1)), [0, 30, 30, 60], atol=1)
 
 
 @pytest.mark.parametrize("method", METHODS)
