@@ -11,7 +11,7 @@ from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.summary import family_label
 from bayesgmm.comparison.verdicts import TIE, TIE_SE
 from bayesgmm.comparison.words import counted, listed
-from bayesgmm.ml import restarts
+from bayesgmm.ml import admissible, restarts
 
 if TYPE_CHECKING:
     from bayesgmm.comparison.compare import Comparison
@@ -96,7 +96,7 @@ def _maximum_likelihood(comparison: "Comparison") -> str:
         f"{restarts.Settings().tol:g} per row. As the likelihood of a Gaussian "
         "mixture is unbounded, only admissible optima were considered: every component holds the "
         "rows that its covariance matrix needs, and no eigenvalue of W^(-1) Sigma is below "
-        f"{restarts.MIN_EIGENVALUE:g}, Sigma being the component's covariance matrix and W the "
+        f"{admissible.MIN_EIGENVALUE:g}, Sigma being the component's covariance matrix and W the "
         f"pooled one; {refused or 'no'} distinct optima were refused on these grounds. Standard "
         "errors are from the observed information by the delta method (McLachlan and Peel 2000)."
         + ("" if first.same_likelihood else _OTHER_LIKELIHOOD)

@@ -49,6 +49,11 @@ class Family:
         return family, (self.name, self.equal_weights)
 
     @property
+    def durable_name(self) -> str:
+        """What it is in any process."""
+        return f"{self.name}{' with equal weights' if self.equal_weights else ''}"
+
+    @property
     def alias(self) -> str:
         """scikit-learn's name, or mclust's where it has none."""
         return self.sklearn or self.name

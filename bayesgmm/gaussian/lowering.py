@@ -92,13 +92,16 @@ def durable_name(static: object) -> str:
     """
     if isinstance(static, str | int | float | bool | None):
         return repr(static)
+    own_name = getattr(static, "durable_name", None)
+    if isinstance(own_name, str):
+        return own_name
     if isinstance(static, tuple):
         names = [durable_name(part) for part in static]
         return f"{type(static).__name__}({', '.join(names)})" if all(names) else ""
-    if callable(static) and getattr(static, "__module__", "").startswith("bayesgmm."):
+    if callable(static) and str(static.__module__).startswith("bayesgmm."):
         name = getattr(static, "__qualname__", "<")
         return "" if "<" in name else f"{static.__module__}.{name}"
-    return str(getattr(static, "durable_name", ""))
+    return ""
 
 
 def _read(path: Path) -> export.Exported | None:

@@ -9,6 +9,13 @@ def aic(log_likelihood: float, n_parameters: int) -> float:
     return -2 * log_likelihood + 2 * n_parameters
 
 
+def aicc(log_likelihood: float, n_parameters: int, n: float) -> float:
+    """AIC + 2 df (df + 1) / (n - df - 1) (Hurvich and Tsai 1989); NaN without rows to spare."""
+    spare = n - n_parameters - 1
+    penalty = 2 * n_parameters * (n_parameters + 1) / spare if spare > 0 else float("nan")
+    return aic(log_likelihood, n_parameters) + penalty
+
+
 def bic(log_likelihood: float, n_parameters: int, n: float) -> float:
     """-2 logL + df log n (Schwarz 1978); with frequency weights n is their sum."""
     return -2 * log_likelihood + n_parameters * float(np.log(n))

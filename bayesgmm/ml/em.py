@@ -1,12 +1,17 @@
 """EM for a batch of starts: `init`, `step`, `terminate`, and one driver.
 
 One EM map is one sweep and one projection. A step is a SQUAREM cycle: two maps, an extrapolation
-along them, and a third map from there, kept only if the log-likelihood there is no lower than after
-the first (Varadhan and Roland 2008, third step length). So the log-likelihood never descends.
+along them, and a third map from there, kept only if the objective there is no lower than after the
+first. So the objective, the log-likelihood or with a prior the log posterior, never descends.
+
+Starts do not wait for each other: each climbs alone, as long as it has to, blocks of them side by
+side on all cores. One compiled program serves any number of starts and several families at once.
 """
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -15,34 +20,57 @@ from jax import lax
 from jaxtyping import Bool, Float, Int
 
 from bayesgmm.gaussian.arrays import Array, Number
-from bayesgmm.gaussian.chunks import needs_chunks, sweep_chunks
+from bayesgmm.gaussian.chunks import available_cores, needs_chunks, sweep_chunks
 from bayesgmm.gaussian.families import Family
-from bayesgmm.gaussian.mixture import Mixture
+from bayesgmm.gaussian.lowering import portable, remembered
+from bayesgmm.gaussian.mixture import Mixture, half_log_det, whitener
 from bayesgmm.gaussian.precision import float64
 from bayesgmm.gaussian.sweep import Frame, Statistics, log_jacobian, natural, sweep, unpack
+from bayesgmm.ml.squarem import Path, extrapolate
 
-CYCLES_PER_CALL = 32
-TAIL = 64
+BLOCK = 16
+CYCLES_PER_CALL = 64
+WORK_PER_CALL = 1e9
 MAPS_PER_CYCLE = 3
 COLLAPSED_SD = 1e-7
 
 
+@portable
+class Prior(NamedTuple):
+    """A conjugate prior of every component, normal-inverse-Wishart (Fraley and Raftery 2007).
+
+    Attributes:
+        mean: where means are expected, shape (d,).
+        shrinkage: how many rows that is worth.
+        freedom: degrees of freedom of the inverse Wishart.
+        scatter: its scale matrix, shape (d, d).
+    """
+
+    mean: Float[Array, " d"]
+    shrinkage: Number
+    freedom: Number
+    scatter: Float[Array, "d d"]
+
+
+@portable
 class Data(NamedTuple):
-    """What EM sees: rows (n, d), row weights (n,), the frame, and the variance floor (d,)."""
+    """What EM sees: rows (n, d), row weights (n,), the frame, a variance floor (d,), a prior."""
 
     X: Float[Array, "n d"]
     row_weights: Float[Array, " n"]
     frame: Frame
     floor: Float[Array, " d"]
+    prior: Prior | None = None
 
 
+@portable
 class EMState(NamedTuple):
     """What a batch of s starts carries from step to step.
 
     Attributes:
         mixture: the current parameters, stacked over starts.
-        log_likelihood: of the parameters at the start of the last step, shape (s,).
-        gain: Aitken estimate of the log-likelihood per row still to be gained, shape (s,).
+        log_likelihood: what is maximised, at the start of the last step, shape (s,).
+        gain: Aitken estimate of what is still to be gained per row, shape (s,).
         n_maps: EM maps spent, shape (s,).
         converged: the gain fell below the tolerance, shape (s,).
         collapsed: a covariance became singular; the last regular parameters are kept, shape (s,).
@@ -57,7 +85,10 @@ class EMState(NamedTuple):
 
 
 class EMResult(NamedTuple):
-    """The state where every start ended, and its log-likelihoods step by step (s, steps)."""
+    """The state where every start ended, and what was maximised, step by step (s, steps).
+
+    The state's `log_likelihood` is that of its mixture, without the prior.
+    """
 
     state: EMState
     history: Float[np.ndarray, "s steps"]
@@ -76,32 +107,59 @@ def maximisation(
     family: Family,
     floor: Float[Array, " d"],
     current: Float[Array, "*s k d d"],
+    prior: Prior | None = None,
 ) -> Mixture:
     """The M-step: from expected sufficient statistics to the family's most likely mixture.
 
-    Families without a closed form climb from the `current` Cholesky factors.
+    Families without a closed form climb from the `current` Cholesky factors. With a prior, the most
+    probable one; a family that shares covariances has the product of its components' priors.
     """
-    counts = statistics.counts
+    counts, means, scatter = statistics
+    d = floor.shape[0]
     present = counts > 0
-    scatter = statistics.scatter + counts[..., None, None] * jnp.diag(floor)
-    covariances = family.project(counts, scatter, current)
-    covariances = jnp.where(present[..., None, None], covariances, jnp.eye(floor.shape[0]))
+    rows = counts
+    if prior is not None:
+        trust = counts / (counts + prior.shrinkage)
+        apart = means - prior.mean
+        pull = prior.shrinkage * trust[..., None, None] * apart[..., :, None] * apart[..., None, :]
+        scatter = scatter + prior.scatter + pull
+        means = prior.mean + trust[..., None] * apart
+        rows = jnp.where(present, counts + prior.freedom + d + 2, 0.0)
+        scatter = jnp.where(present[..., None, None], scatter, 0.0)
+    scatter = scatter + rows[..., None, None] * jnp.diag(floor)
+    covariances = family.project(rows, scatter, current)
+    covariances = jnp.where(present[..., None, None], covariances, jnp.eye(d))
     shares = present.astype(counts.dtype) if family.equal_weights else counts
     weights = shares / shares.sum(-1, keepdims=True)
-    return Mixture(weights, statistics.means, jnp.linalg.cholesky(covariances))
+    return Mixture(weights, means, jnp.linalg.cholesky(covariances))
+
+
+def log_prior(mixture: Mixture, prior: Prior) -> Float[Array, "*s"]:
+    """Log density of the components that are present, up to a constant."""
+    white = whitener(mixture.scale_tril)
+    apart = jnp.einsum("...ab,...b->...a", white, mixture.means - prior.mean)
+    spread = jnp.einsum("...ab,bc,...ac->...", white, prior.scatter, white)
+    power = prior.freedom + mixture.means.shape[-1] + 2
+    each = power * half_log_det(mixture.scale_tril) + spread / 2
+    each = each + prior.shrinkage * jnp.square(apart).sum(-1) / 2
+    return -jnp.where(mixture.weights > 0, each, 0.0).sum(-1)
 
 
 def projected(mixture: Mixture, family: Family) -> Mixture:
     """The family's mixture that is nearest to any other, component by component."""
+    if family.free(*mixture.means.shape[-2:]):
+        return mixture
     scatter = mixture.weights[..., None, None] * mixture.covariances
     statistics = Statistics(mixture.weights, mixture.means, scatter)
     return maximisation(statistics, family, jnp.zeros(scatter.shape[-1]), mixture.scale_tril)
 
 
 def em_map(mixture: Mixture, data: Data, family: Family) -> tuple[Array, Mixture]:
-    """The log-likelihood of the mixture in the user's units, and the mixture after one EM map."""
+    """What is maximised at the mixture, in the user's units, and the mixture after one EM map."""
     value, statistics = expectation(mixture, data)
-    return value, maximisation(statistics, family, data.floor, mixture.scale_tril)
+    if data.prior is not None:
+        value = value + log_prior(mixture, data.prior)
+    return value, maximisation(statistics, family, data.floor, mixture.scale_tril, data.prior)
 
 
 def init(mixture: Mixture) -> EMState:
@@ -113,40 +171,45 @@ def init(mixture: Mixture) -> EMState:
     )
 
 
-def step(state: EMState, data: Data, family: Family, tol: Number) -> EMState:
-    """One SQUAREM cycle of one start (vmapped over starts by `run`)."""
+def step(
+    state: EMState, data: Data, families: Sequence[Family], which: Number, tol: Number
+) -> EMState:
+    """One SQUAREM cycle of one start, in the family of that number."""
 
-    def one_map(path: _Path, i: Array) -> tuple[_Path, tuple[Array, Mixture]]:
-        leap = _leap(path, data.frame, family)
-        value, image = em_map(_select(i == 2, leap, path.third), data, family)
-        return _Path(path.second, path.third, image), (value, image)
+    def one_map(path: Path, i: Array) -> tuple[Path, tuple[Array, Mixture]]:
+        leap, _ = extrapolate(path, data.frame)
+        leap = _in_family(families, which, projected, leap)  # only members are comparable
+        mixture = _select(i == 2, leap, path.third)
+        value, statistics = expectation(mixture, data)
+        image = _in_family(families, which, _image, statistics, mixture.scale_tril, data)
+        return Path(path.second, path.third, image), (_objective(value, mixture, data), image)
 
-    start = _Path(state.mixture, state.mixture, state.mixture)
+    start = Path(state.mixture, state.mixture, state.mixture)
     _, (values, images) = lax.scan(one_map, start, jnp.arange(MAPS_PER_CYCLE))
-    path = _Path(*(jax.tree.map(lambda a, i=i: a[i], images) for i in range(3)))
+    path = Path(*(jax.tree.map(lambda a, i=i: a[i], images) for i in range(3)))
     return _settle(state, tuple(values), path, data.frame, data.row_weights.sum(), tol)
 
 
-def step_in_chunks(state: EMState, data: Data, family: Family, tol: Number) -> EMState:
-    """`step` for a batch of starts, from outside jit: every map is one sweep of chunks."""
-    first, total = state.mixture, data.row_weights.sum()
+def _objective(value: Array, mixture: Mixture, data: Data) -> Array:
+    return value if data.prior is None else value + log_prior(mixture, data.prior)
 
-    def one_map(mixture: Mixture) -> tuple[Array, Mixture]:
-        value, raw = _sweep_in_chunks(mixture, data)
-        image = _images(mixture, raw, data.frame, data.floor, family)
-        return value - total * np.log(data.frame.scale).sum(), image
 
-    value_0, second = one_map(first)
-    value_1, third = one_map(second)
-    value_2, landed = one_map(_leaps(_Path(first, second, third), data.frame, family))
-    values, path = (value_0, value_1, value_2), _Path(second, third, landed)
-    return _settled(state, values, path, data.frame, total, tol)
+def _image(statistics: Statistics, current: Array, data: Data, family: Family) -> Mixture:
+    return maximisation(statistics, family, data.floor, current, data.prior)
+
+
+def _in_family(
+    families: Sequence[Family], which: Number, function: Callable[..., Mixture], *operands: Any
+) -> Mixture:
+    """The function of the operands and of the family of that number."""
+    branches = [partial(function, family=family) for family in families]
+    return branches[0](*operands) if len(branches) == 1 else lax.switch(which, branches, *operands)
 
 
 def _settle(
     state: EMState,
     values: tuple[Array, Array, Array],
-    path: "_Path",
+    path: Path,
     frame: Frame,
     total: Number,
     tol: Number,
@@ -154,7 +217,7 @@ def _settle(
     """The state after three maps, of which the third began at the leap."""
     first, (second, third, landed) = state.mixture, path
     value_0, value_1, value_2 = values
-    _, rate = _extrapolate(_Path(first, second, third), frame)
+    _, rate = extrapolate(Path(first, second, third), frame)
     usable = jnp.isfinite(value_2) & (value_2 >= value_1) & _regular(landed, frame)
     after = _select(usable, landed, third)
 
@@ -171,7 +234,7 @@ def _settle(
     )
 
 
-def terminate(state: EMState, max_iter: Number) -> Bool[Array, " s"]:
+def terminate(state: EMState, max_iter: Number) -> Bool[Array, "*s"]:
     """Whether each start is done: converged, collapsed, or out of EM maps."""
     return state.converged | state.collapsed | (state.n_maps >= max_iter)
 
@@ -182,103 +245,190 @@ def run(
     X: Float[np.ndarray, "n d"],
     row_weights: Float[np.ndarray, " n"],
     frame: Frame,
-    family: Family,
+    families: Family | Sequence[Family],
     *,
     tol: float,
     max_iter: int,
     floor: Float[np.ndarray, " d"],
+    which: Int[np.ndarray, " s"] | None = None,
+    prior: Prior | None = None,
 ) -> EMResult:
-    """EM from every start, as one batch and then in smaller ones, until each is done.
+    """EM from every start, each until it is done.
 
     Args:
         starts: stacked mixtures, shape (s, k, ...); a weight of zero pads a smaller mixture.
         X: rows, shape (n, d).
         row_weights: shape (n,).
         frame: shift and scale of the sweep.
-        family: the covariance family.
+        families: the covariance family, or several of them.
         tol: stop when the Aitken estimate of the gain per row still to come is below it.
         max_iter: EM maps at most, for each start; a step that has begun finishes its three.
         floor: variances added to each covariance, shape (d,); zeros for maximum likelihood.
+        which: the family of each start by its number; the first by default.
+        prior: of every component, for the most probable mixture instead of the most likely one.
     """
-    data = Data(X, row_weights, frame, floor)
+    members = (families,) if isinstance(families, Family) else tuple(families)
+    data = Data(X, row_weights, frame, floor, prior)
     state = jax.tree.map(np.asarray, init(Mixture(*(np.array(part) for part in starts))))
-    s, large = len(state.converged), needs_chunks(X)
-    evaluate = _evaluate_in_chunks if large else _evaluate
-    history: list[tuple[np.ndarray, np.ndarray]] = []
-    while (left := np.flatnonzero(~terminate(state, max_iter))).size:
-        size = 2 ** (left.size - 1).bit_length() if large else TAIL if history else s
-        some = np.resize(left, min(size, s))  # repeats fill the batch up
-        history.append(_advance(state, some, data, family, tol, max_iter))
-    final, counts = jax.tree.map(np.asarray, evaluate(state.mixture, data))
-    state = state._replace(log_likelihood=final)
-    return EMResult(state, _history(history, s), counts)
+    s, k = state.mixture.weights.shape
+    numbers = np.zeros(s, int) if which is None else np.asarray(which)
+    counts = np.zeros((s, k))
+    history: History = [[] for _ in range(s)]
+    runner = _run_in_chunks if needs_chunks(X) else _run_in_blocks
+    runner(state, counts, history, members, numbers, data, tol, max_iter)
+    return EMResult(state, _padded(history), counts)
 
 
-def _advance(
-    state: EMState, some: np.ndarray, data: Data, family: Family, tol: float, max_iter: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Advance some of the starts, in place; returns which, and their log-likelihoods."""
-    part = jax.tree.map(lambda leaf: leaf[some], state)
-    if needs_chunks(data.X):
-        part = jax.tree.map(np.asarray, step_in_chunks(part, data, family, tol))
-        values = part.log_likelihood[None]
-    else:
-        part, values = jax.tree.map(np.asarray, _cycles(part, data, family, tol, max_iter))
-
-    def put(leaf: np.ndarray, new: np.ndarray) -> None:
-        leaf[some] = new
-
-    jax.tree.map(put, state, part)
-    return some, values
+type History = list[list[np.ndarray]]
+"""For every start its objective, part by part."""
 
 
-def _history(calls: list[tuple[np.ndarray, np.ndarray]], s: int) -> np.ndarray:
-    """Log-likelihoods step by step, one row for each start, NaN after its end."""
-    rows: list[list[np.ndarray]] = [[] for _ in range(s)]
-    for some, values in calls:
-        for i in np.unique(some):
-            column = values[:, np.flatnonzero(some == i)[0]]
-            rows[i].append(column[np.isfinite(column)])
-    joined = [np.concatenate(row) for row in rows]
-    full = np.full((s, max(map(len, joined))), np.nan)
+def _padded(history: History) -> np.ndarray:
+    """One row for each start, NaN after its end."""
+    joined = [np.concatenate([np.zeros(0), *parts]) for parts in history]
+    full = np.full((len(joined), max(map(len, joined), default=0)), np.nan)
     for i, row in enumerate(joined):
         full[i, : len(row)] = row
     return full
 
 
-@partial(jax.jit, static_argnames="family")
-def _cycles(
-    state: EMState, data: Data, family: Family, tol: Number, max_iter: Number
-) -> tuple[EMState, Array]:
-    s = state.converged.shape[0]
-    empty = jnp.full((CYCLES_PER_CALL, s), jnp.nan)
+def _put(state: Any, some: np.ndarray, new: Any) -> None:
+    def put(leaf: np.ndarray, values: Array) -> None:
+        leaf[some] = np.asarray(values)[: len(some)]
 
-    def unfinished(carry: tuple[Array, EMState, Array]) -> Array:
-        return (carry[0] < CYCLES_PER_CALL) & ~terminate(carry[1], max_iter).all()
-
-    def cycle(carry: tuple[Array, EMState, Array]) -> tuple[Array, EMState, Array]:
-        i, old, values = carry
-        done = terminate(old, max_iter)
-        new = jax.vmap(lambda one: step(one, data, family, tol))(old)
-        values = values.at[i].set(jnp.where(done, jnp.nan, new.log_likelihood))
-        return i + 1, _select(done, old, new), values
-
-    _, state, values = lax.while_loop(unfinished, cycle, (jnp.array(0), state, empty))
-    return state, values
+    jax.tree.map(put, state, new)
 
 
-@jax.jit
-def _evaluate(mixture: Mixture, data: Data) -> tuple[Array, Array]:
-    def one(mixture: Mixture) -> tuple[Array, Array]:
-        value, statistics = expectation(mixture, data)
-        return value, statistics.counts
+def _run_in_blocks(
+    state: EMState,
+    counts: np.ndarray,
+    history: History,
+    members: tuple[Family, ...],
+    which: np.ndarray,
+    data: Data,
+    tol: float,
+    max_iter: int,
+) -> None:
+    """Climb in place, a block of starts on each core at a time."""
+    k, (n, d) = counts.shape[1], data.X.shape
+    cycle = MAPS_PER_CYCLE * n * k * (d + 1) * (d + 2)
+    most = int(np.clip(WORK_PER_CALL / cycle, 1, BLOCK))
+    cycles = np.int64(np.clip(WORK_PER_CALL / cycle / most, 1, CYCLES_PER_CALL))
 
-    return jax.vmap(one)(mixture)
+    @float64
+    def climb(some: np.ndarray) -> tuple[np.ndarray, Any]:
+        rows = np.resize(some, BLOCK)  # repeats fill the block up; they are not climbed from
+        block = jax.tree.map(lambda leaf: leaf[rows], (state, which))
+        limits = (np.int64(len(some)), cycles, np.float64(tol), np.int64(max_iter))
+        return some, jax.tree.map(np.asarray, _climb(members, *block, data, *limits))
+
+    left = np.arange(len(counts))
+    cores = available_cores()
+    with ThreadPoolExecutor(cores) as pool:
+        while left.size:
+            size = max(1, min(most, -(-left.size // cores)))
+            blocks = [left[i : i + size] for i in range(0, left.size, size)]
+            for some, (new, held, values) in pool.map(climb, blocks):
+                _put(state, some, new)
+                _put(counts, some, held)
+                for i, row in zip(some, values, strict=False):
+                    history[i].append(row[np.isfinite(row)])
+            left = left[~terminate(state, max_iter)[left]]
 
 
-def _evaluate_in_chunks(mixture: Mixture, data: Data) -> tuple[Array, Array]:
-    value, raw = _sweep_in_chunks(mixture, data)
-    return value + log_jacobian(data.row_weights, data.frame), raw[..., 0]
+@remembered(1)
+def _climb(
+    members: tuple[Family, ...],
+    block: EMState,
+    which: Array,
+    data: Data,
+    n_starts: Array,
+    cycles: Array,
+    tol: Array,
+    max_iter: Array,
+) -> tuple[EMState, Array, Array]:
+    """Advance the first starts of a block, one after another, until they end or for some cycles.
+
+    Returns:
+        The block with log-likelihoods of its mixtures, their expected counts, and what was
+        maximised cycle by cycle.
+    """
+
+    def one_start(i: Array, carry: tuple[EMState, Array, Array]) -> tuple[EMState, Array, Array]:
+        states, counts, values = carry
+        one = jax.tree.map(lambda leaf: leaf[i], states)
+        mixture = lax.cond(
+            one.n_maps == 0,
+            lambda mixture: _in_family(members, which[i], projected, mixture),
+            lambda mixture: mixture,
+            one.mixture,
+        )
+
+        def unfinished(carry: tuple[Array, EMState, Array]) -> Array:
+            return (carry[0] < cycles) & ~terminate(carry[1], max_iter)
+
+        def cycle(carry: tuple[Array, EMState, Array]) -> tuple[Array, EMState, Array]:
+            j, old, row = carry
+            new = step(old, data, members, which[i], tol)
+            return j + 1, new, row.at[j].set(new.log_likelihood)
+
+        row = jnp.full(CYCLES_PER_CALL, jnp.nan)
+        begin = (jnp.zeros((), int), one._replace(mixture=mixture), row)
+        _, one, row = lax.while_loop(unfinished, cycle, begin)
+        value, statistics = expectation(one.mixture, data)
+        one = one._replace(log_likelihood=value)
+        states = jax.tree.map(lambda leaf, new: leaf.at[i].set(new), states, one)
+        return states, counts.at[i].set(statistics.counts), values.at[i].set(row)
+
+    s, k = block.mixture.weights.shape
+    empty = (jnp.zeros((s, k)), jnp.full((s, CYCLES_PER_CALL), jnp.nan))
+    return lax.fori_loop(0, n_starts, one_start, (block, *empty))
+
+
+def _run_in_chunks(
+    state: EMState,
+    counts: np.ndarray,
+    history: History,
+    members: tuple[Family, ...],
+    which: np.ndarray,
+    data: Data,
+    tol: float,
+    max_iter: int,
+) -> None:
+    """Climb in place from outside jit, where every map is one sweep of chunks of rows."""
+    for number in np.unique(which):
+        family, left = members[number], np.flatnonzero(which == number)
+        _put(state.mixture, left, _projected(_part(state, left).mixture, family))
+        while left.size:
+            some = np.resize(left, 2 ** (left.size - 1).bit_length())
+            new = jax.tree.map(np.asarray, _step_in_chunks(_part(state, some), data, family, tol))
+            _put(state, left, new)
+            for i, value in zip(left, new.log_likelihood, strict=False):
+                history[i].append(value[None][np.isfinite(value[None])])
+            left = left[~terminate(state, max_iter)[left]]
+    values, raw = _sweep_in_chunks(state.mixture, data)
+    state.log_likelihood[:] = values + log_jacobian(data.row_weights, data.frame)
+    counts[:] = raw[..., 0]
+
+
+def _part(state: EMState, some: np.ndarray) -> EMState:
+    return jax.tree.map(lambda leaf: leaf[some], state)
+
+
+def _step_in_chunks(state: EMState, data: Data, family: Family, tol: Number) -> EMState:
+    first, total = state.mixture, data.row_weights.sum()
+
+    def one_map(mixture: Mixture) -> tuple[Array, Mixture]:
+        value, raw = _sweep_in_chunks(mixture, data)
+        rest = (data.frame, data.floor, data.prior)
+        image, bonus = _images(mixture, raw, *rest, family)
+        return value - total * np.log(data.frame.scale).sum() + bonus, image
+
+    value_0, second = one_map(first)
+    value_1, third = one_map(second)
+    value_2, landed = one_map(_leaps(Path(first, second, third), data.frame, family))
+    values, path = (value_0, value_1, value_2), Path(second, third, landed)
+    return _settled(state, values, path, data.frame, total, tol)
 
 
 def _sweep_in_chunks(mixture: Mixture, data: Data) -> tuple[Array, Array]:
@@ -290,39 +440,41 @@ _natural = jax.jit(natural)
 
 
 @partial(jax.jit, static_argnames="family")
-def _images(mixture: Mixture, raw: Array, frame: Frame, floor: Array, family: Family) -> Mixture:
-    def image(raw: Array, current: Array) -> Mixture:
-        return maximisation(unpack(raw, frame), family, floor, current)
-
-    return jax.vmap(image)(raw, mixture.scale_tril)
+def _projected(mixture: Mixture, family: Family) -> Mixture:
+    return jax.vmap(partial(projected, family=family))(mixture)
 
 
 @partial(jax.jit, static_argnames="family")
-def _leaps(path: "_Path", frame: Frame, family: Family) -> Mixture:
-    return jax.vmap(lambda one: _leap(one, frame, family))(path)
+def _images(
+    mixture: Mixture, raw: Array, frame: Frame, floor: Array, prior: Prior | None, family: Family
+) -> tuple[Mixture, Array]:
+    """After the M-step; and the log prior before it."""
+
+    def image(raw: Array, current: Array) -> Mixture:
+        return maximisation(unpack(raw, frame), family, floor, current, prior)
+
+    bonus = 0.0 if prior is None else log_prior(mixture, prior)
+    return jax.vmap(image)(raw, mixture.scale_tril), bonus + jnp.zeros(raw.shape[0])
+
+
+@partial(jax.jit, static_argnames="family")
+def _leaps(path: Path, frame: Frame, family: Family) -> Mixture:
+    return jax.vmap(lambda one: projected(extrapolate(one, frame)[0], family))(path)
 
 
 @jax.jit
 def _settled(
     state: EMState,
     values: tuple[Array, Array, Array],
-    path: "_Path",
+    path: Path,
     frame: Frame,
     total: Number,
     tol: Number,
 ) -> EMState:
-    def settle(state: EMState, values: tuple[Array, Array, Array], path: _Path) -> EMState:
+    def settle(state: EMState, values: tuple[Array, Array, Array], path: Path) -> EMState:
         return _settle(state, values, path, frame, total, tol)
 
     return jax.vmap(settle)(state, values, path)
-
-
-def _leap(path: "_Path", frame: Frame, family: Family) -> Mixture:
-    """Where SQUAREM begins its third map: a member of the family."""
-    leap, _ = _extrapolate(path, frame)
-    if family.free(*leap.means.shape):
-        return leap
-    return projected(leap, family)  # only members may be compared with members
 
 
 def _select[T](mask: Array, yes: T, no: T) -> T:
@@ -343,49 +495,3 @@ def _remaining(gained: Array, rate: Array, value: Array) -> Array:
     noise = 4 * jnp.finfo(value.dtype).eps * jnp.abs(value)
     ratio = jnp.clip(rate, 0.0, 1 - 1e-9) ** 2
     return jnp.where(gained <= noise, 0.0, gained / (1 - ratio))
-
-
-class _Path(NamedTuple):
-    """Three successive mixtures."""
-
-    first: Mixture
-    second: Mixture
-    third: Mixture
-
-
-def _extrapolate(path: _Path, frame: Frame) -> tuple[Mixture, Array]:
-    """SQUAREM's leap from three successive mixtures, and the linear rate that they show."""
-    present = path.first.weights > 0
-    a, b, c = (_coordinates(mixture, frame, present) for mixture in path)
-    r = jax.tree.map(jnp.subtract, b, a)
-    v = jax.tree.map(lambda x, y, z: z - 2 * y + x, a, b, c)
-    last = jax.tree.map(jnp.subtract, c, b)
-    length = jnp.maximum(_norm(r) / jnp.maximum(_norm(v), 1e-300), 1.0)
-    leap = jax.tree.map(lambda x, y, z: x + 2 * length * y + length**2 * z, a, r, v)
-    return _from_coordinates(leap, frame, present), _norm(last) / jnp.maximum(_norm(r), 1e-300)
-
-
-def _norm(tree: Mixture) -> Array:
-    return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in tree))
-
-
-def _coordinates(mixture: Mixture, frame: Frame, present: Array) -> Mixture:
-    """Unconstrained coordinates of comparable size: log weights, scaled means, log-Cholesky."""
-    scaled = mixture.scale_tril / frame.scale[:, None]
-    diagonal = jnp.eye(frame.scale.shape[0], dtype=bool)
-    return Mixture(
-        jnp.log(jnp.where(present, mixture.weights, 1.0)),
-        (mixture.means - frame.shift) / frame.scale,
-        jnp.where(diagonal, jnp.log(jnp.where(diagonal, scaled, 1.0)), scaled),
-    )
-
-
-def _from_coordinates(coordinates: Mixture, frame: Frame, present: Array) -> Mixture:
-    log_weights = jnp.where(present, coordinates.weights, -jnp.inf)
-    factors = coordinates.scale_tril
-    diagonal = jnp.eye(frame.scale.shape[0], dtype=bool)
-    return Mixture(
-        jax.nn.softmax(log_weights),
-        frame.shift + frame.scale * coordinates.means,
-        jnp.where(diagonal, jnp.exp(factors), factors) * frame.scale[:, None],
-    )

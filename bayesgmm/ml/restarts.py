@@ -1,31 +1,27 @@
-"""Many starts, one answer: the best admissible optimum, and what the other starts found.
-
-The likelihood of a Gaussian mixture is unbounded, so the best fit is the best *admissible* one:
-every component has enough effective rows for its family, and no eigenvalue of inv(W) Sigma_k is
-below `MIN_EIGENVALUE`, W being the pooled within-component covariance.
-"""
+"""Many starts, one answer: the best admissible optimum, and what the other starts found."""
 
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-import jax
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.random import Generator
 
-from bayesgmm.data.errors import InputError
+from bayesgmm.data.errors import InputError, unknown
 from bayesgmm.data.table import Table
 from bayesgmm.gaussian.families import Family, family
 from bayesgmm.gaussian.mixture import Mixture, permute, responsibilities
-from bayesgmm.gaussian.precision import float64
 from bayesgmm.gaussian.sweep import Frame, frame_of
 from bayesgmm.ml import criteria, em, seeding
+from bayesgmm.ml.admissible import refusals, relative_eigenvalues
+from bayesgmm.ml.race import Heat, Track, climb, raced
 from bayesgmm.ml.threads import single_threaded_blas
 
-MIN_EIGENVALUE = 1e-3
 SAME_OPTIMUM = 1e-4
 RESCUE_FLOOR = 1e-6
+PRIOR_SHRINKAGE = 0.01
+ON_COLLAPSE = ("restart", "raise", "prior", "floor")
 
 
 class DegenerateFitWarning(UserWarning):
@@ -67,8 +63,9 @@ class MaximumLikelihood:
         history: its log-likelihoods, one each `em.MAPS_PER_CYCLE` EM maps.
         histories: those of every start.
         optima: distinct optima, best admissible first, then by log-likelihood.
-        n_starts: number of starts.
-        aic, bic, icl: criteria, smaller is better; NaN where the weights are not frequencies.
+        n_starts: starts that ran to their end.
+        n_raced: starts that a race was held among, to find those.
+        aic, aicc, bic, icl: criteria, smaller is better; NaN where the weights are not frequencies.
         smallest_eigenvalue: the smallest of inv(W) Sigma_k over components.
     """
 
@@ -82,7 +79,9 @@ class MaximumLikelihood:
     histories: tuple[Float[np.ndarray, " _"], ...] = field(repr=False)
     optima: tuple[Optimum, ...] = field(repr=False)
     n_starts: int
+    n_raced: int
     aic: float
+    aicc: float
     bic: float
     icl: float
     smallest_eigenvalue: float
@@ -134,7 +133,11 @@ class Problem:
 
 @dataclass(frozen=True)
 class Settings:
-    """Choices of an EM fit; `GaussianMixture` documents them."""
+    """Choices of an EM fit; `GaussianMixture` documents them.
+
+    `finalists` is how many starts run to their end after a race; None for all of them, or for a few
+    where there are many rows.
+    """
 
     n_init: int = 60
     tol: float = 1e-9
@@ -142,6 +145,25 @@ class Settings:
     reg_covar: float = 0.0
     init_params: str = "mixed"
     equal_weights: bool = False
+    on_collapse: str = "restart"
+    finalists: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.on_collapse not in ON_COLLAPSE:
+            raise unknown("on_collapse", self.on_collapse, ON_COLLAPSE)
+
+    def track(self, problem: Problem, k: int, reg_covar: float | None = None) -> Track:
+        """What EM climbs on; a floor or a prior only where they are asked for."""
+        share = reg_covar or self.reg_covar or (RESCUE_FLOOR if self.on_collapse == "floor" else 0)
+        return Track(
+            problem.X,
+            problem.row_weights,
+            problem.frame,
+            share * np.square(problem.frame.scale),
+            conjugate_prior(problem, k) if self.on_collapse == "prior" else None,
+            self.tol,
+            self.max_iter,
+        )
 
 
 def fit(
@@ -169,7 +191,6 @@ def fit(
     return result
 
 
-@single_threaded_blas
 def fit_range(
     table: Table,
     ks: Sequence[int],
@@ -180,24 +201,78 @@ def fit_range(
     *,
     quiet: bool = False,
 ) -> list[MaximumLikelihood]:
-    """One maximum-likelihood fit for every k, all starts of all k run as one padded batch.
+    """One maximum-likelihood fit for every k; arguments are those of `fit` and `fit_cells`."""
+    cells = [(covariance_type, k) for k in ks]
+    return fit_cells(table, cells, rng, settings, first, quiet=quiet)
 
-    Arguments are those of `fit`; `quiet` leaves it to the caller to tell of fits that are not
-    admissible or did not converge.
+
+@single_threaded_blas
+def fit_cells(
+    table: Table,
+    cells: Sequence[tuple[str, int]],
+    rng: Generator,
+    settings: Settings = Settings(),
+    first: Mixture | None = None,
+    *,
+    quiet: bool = False,
+) -> list[MaximumLikelihood]:
+    """One maximum-likelihood fit for every family and k, all starts of all cells run together.
+
+    Args:
+        table: the data.
+        cells: names of families and numbers of components.
+        rng: source of the starts; the families of one k share theirs.
+        settings: number of starts, tolerance and so on.
+        first: a mixture to start from, alone, instead of seeded starts.
+        quiet: whether it is left to the caller to tell of fits that are not admissible or did not
+            converge.
+
+    Raises:
+        InputError: k is below 1 or above the number of rows of positive weight; a component
+            collapsed, and `settings.on_collapse` is "raise".
     """
-    problem, member = Problem.of(table), family(covariance_type, settings.equal_weights)
-    for k in ks:
+    problem = Problem.of(table)
+    for k in (ks := dict.fromkeys(k for _, k in cells)):
         check_components(k, problem)
-    batches = [_starts(problem, k, rng, settings, first) for k in ks]
-    floor = settings.reg_covar * np.square(problem.frame.scale)
-    result = _run(problem, member, batches, settings, floor)
+    seeds = {k: _starts(problem, k, rng, settings, first) for k in ks}
+    heats = [Heat(family(name, settings.equal_weights), seeds[k]) for name, k in cells]
+    fitted = _fitted(problem, heats, settings, rng, keep_order=first is not None)
+    if not quiet:
+        for each in fitted:
+            _warn(each, settings)
+    return fitted
+
+
+def _fitted(
+    problem: Problem, heats: Sequence[Heat], settings: Settings, rng: Generator, *, keep_order: bool
+) -> list[MaximumLikelihood]:
     found = []
-    for k, part in zip(ks, _parts(result, batches), strict=True):
-        fitted = _summarise(problem, member, k, part, keep_order=first is not None)
-        found.append(fitted or _rescue(problem, member, k, rng, settings))
-        if not quiet:
-            _warn(found[-1], settings)
+    for some, track in _by_track(problem, heats, settings):
+        for heat, result in zip(some, raced(some, track, settings.finalists, rng), strict=True):
+            fitted = _summarise(problem, heat, result, keep_order=keep_order)
+            if len(result.history) < heat.size and not (fitted and fitted.optima[0].admissible):
+                (result,) = climb([heat], track)  # none of the finalists will do
+                fitted = _summarise(problem, heat, result, keep_order=keep_order)
+            if settings.on_collapse == "raise":
+                _raise_collapse(problem, heat, result)
+            found.append(fitted or _rescue(problem, heat, settings))
     return found
+
+
+def _by_track(
+    problem: Problem, heats: Sequence[Heat], settings: Settings
+) -> list[tuple[Sequence[Heat], Track]]:
+    """Cells that can climb together: all, unless each k has a prior of its own."""
+    if settings.on_collapse != "prior":
+        return [(heats, settings.track(problem, 0))]
+    return [([heat], settings.track(problem, heat.starts.n_components)) for heat in heats]
+
+
+def conjugate_prior(problem: Problem, k: int) -> em.Prior:
+    """The default prior of Fraley and Raftery (2007), section 3."""
+    X, d = problem.X, problem.X.shape[1]
+    covariance = np.atleast_2d(np.cov(X.T, aweights=problem.row_weights))
+    return em.Prior(problem.frame.shift, PRIOR_SHRINKAGE, d + 2.0, covariance / k ** (2 / d))
 
 
 def check_components(k: int, problem: Problem) -> None:
@@ -227,63 +302,12 @@ def _starts(
     )
 
 
-@float64
-def _projected(mixture: Mixture, member: Family) -> Mixture:
-    nearest = jax.jit(em.projected, static_argnames="family")(mixture, family=member)
-    return Mixture(*(np.asarray(part) for part in nearest))
-
-
-def _run(
-    problem: Problem,
-    member: Family,
-    batches: Sequence[Mixture],
-    settings: Settings,
-    floor: Float[np.ndarray, " d"],
-) -> em.EMResult:
-    k_max = max(batch.n_components for batch in batches)
-    padded = [_pad(batch, k_max) for batch in batches]
-    stacked = Mixture(*(np.concatenate(parts) for parts in zip(*padded, strict=True)))
-    free = member.free(k_max, problem.X.shape[1])
-    return em.run(
-        stacked if free else _projected(stacked, member),
-        problem.X,
-        problem.row_weights,
-        problem.frame,
-        member,
-        tol=settings.tol,
-        max_iter=settings.max_iter,
-        floor=floor,
-    )
-
-
-def _pad(batch: Mixture, k: int) -> Mixture:
-    """The same mixtures with absent components, of weight zero, up to k."""
-    extra = k - batch.n_components
-    s, _, d = batch.means.shape
-    eye = np.broadcast_to(np.eye(d), (s, extra, d, d))
-    return Mixture(
-        np.concatenate([batch.weights, np.zeros((s, extra))], 1),
-        np.concatenate([batch.means, np.zeros((s, extra, d))], 1),
-        np.concatenate([batch.scale_tril, eye], 1),
-    )
-
-
-def _parts(result: em.EMResult, batches: Sequence[Mixture]) -> list[em.EMResult]:
-    ends = np.cumsum([batch.weights.shape[0] for batch in batches])
-    begins = ends - [batch.weights.shape[0] for batch in batches]
-    return [
-        jax.tree.map(lambda a, i=i, j=j: a[i:j], result) for i, j in zip(begins, ends, strict=True)
-    ]
-
-
 def _summarise(
-    problem: Problem, member: Family, k: int, result: em.EMResult, *, keep_order: bool
+    problem: Problem, heat: Heat, result: em.EMResult, *, keep_order: bool
 ) -> MaximumLikelihood | None:
-    state = result.state
-    mixtures = Mixture(
-        state.mixture.weights[:, :k], state.mixture.means[:, :k], state.mixture.scale_tril[:, :k]
-    )
-    reasons = _refusals(problem, member, mixtures, state, result.counts[:, :k])
+    state, mixtures = result.state, result.state.mixture
+    regular = np.isfinite(state.log_likelihood) & ~state.collapsed
+    reasons = refusals(heat.family, mixtures, result.counts, regular)
     order = sorted(
         (i for i in range(len(reasons)) if np.isfinite(state.log_likelihood[i])),
         key=lambda i: (bool(reasons[i]), -state.log_likelihood[i]),
@@ -293,7 +317,7 @@ def _summarise(
     if not keep_order:
         mixtures = permute(mixtures, _by_position(mixtures.means))
     optima = _distinct(mixtures, state.log_likelihood, reasons, order)
-    return _result(problem, member, optima[0].mixture, result, order[0], optima)
+    return _result(problem, heat, optima[0].mixture, result, order[0], optima)
 
 
 def _by_position(means: Float[np.ndarray, "s k d"]) -> Int[np.ndarray, "s k"]:
@@ -303,20 +327,20 @@ def _by_position(means: Float[np.ndarray, "s k d"]) -> Int[np.ndarray, "s k"]:
 
 def _result(
     problem: Problem,
-    member: Family,
+    heat: Heat,
     mixture: Mixture,
     result: em.EMResult,
     best: int,
     optima: tuple[Optimum, ...],
 ) -> MaximumLikelihood:
     value = float(result.state.log_likelihood[best])
-    n, df = float(problem.row_weights.sum()), member.n_parameters(*mixture.means.shape)
+    n, df = float(problem.row_weights.sum()), heat.family.n_parameters(*mixture.means.shape)
     frequency = problem.table.frequency
     resp = responsibilities(mixture, problem.X)
     histories = tuple(row[np.isfinite(row)] for row in np.asarray(result.history))
     return MaximumLikelihood(
         mixture=mixture,
-        family=member,
+        family=heat.family,
         log_likelihood=value,
         n=n,
         n_iter=int(result.state.n_maps[best]),
@@ -325,58 +349,13 @@ def _result(
         histories=histories,
         optima=optima,
         n_starts=len(histories),
+        n_raced=heat.size,
         aic=criteria.aic(value, df),
+        aicc=criteria.aicc(value, df, n) if frequency else float("nan"),
         bic=criteria.bic(value, df, n) if frequency else float("nan"),
         icl=criteria.icl(value, df, resp, problem.row_weights) if frequency else float("nan"),
         smallest_eigenvalue=float(relative_eigenvalues(mixture).min()),
     )
-
-
-def relative_eigenvalues(mixture: Mixture) -> Float[np.ndarray, "*s k d"]:
-    """Eigenvalues of inv(W) Sigma_k, W the pooled within-component covariance; 0 if W is singular.
-
-    They are those of L^-1 Sigma_k L^-T, where W = L L', with columns scaled to unit variance first.
-    """
-    factors = np.asarray(mixture.scale_tril)
-    pooled_factors = np.sqrt(np.asarray(mixture.weights))[..., None, None] * factors
-    pooled = np.einsum("...kab,...kcb->...ac", pooled_factors, pooled_factors)
-    sds = np.sqrt(np.diagonal(pooled, axis1=-2, axis2=-1))
-    scaled = pooled / (sds[..., :, None] * sds[..., None, :])
-    try:
-        whitener = np.linalg.inv(np.linalg.cholesky(scaled))
-    except np.linalg.LinAlgError:
-        if factors.ndim == 3:
-            return np.zeros(factors.shape[:-1])
-        return np.stack([relative_eigenvalues(Mixture(*one)) for one in zip(*mixture, strict=True)])
-    white = whitener[..., None, :, :] @ (factors / sds[..., None, :, None])
-    return np.square(np.linalg.svd(white, compute_uv=False))[..., ::-1]
-
-
-def _refusals(
-    problem: Problem, member: Family, mixtures: Mixture, state: em.EMState, counts: np.ndarray
-) -> list[str]:
-    """For each start why its optimum is not admissible; empty if it is."""
-    k, d = mixtures.means.shape[1:]
-    total, needed = problem.row_weights.sum(), member.min_rows(d)
-    together = member.min_total_rows(k, d)
-    finite = np.isfinite(state.log_likelihood) & ~state.collapsed
-    ratios = np.zeros(len(finite))
-    if finite.any():
-        part = Mixture(*(np.asarray(leaf)[finite] for leaf in mixtures))
-        ratios[finite] = relative_eigenvalues(part).min((-1, -2))
-
-    def refusal(i: int) -> str:
-        if not finite[i]:
-            return "a component collapsed onto too few rows"
-        if total < together - 1e-6:
-            return f"{k} {member.name} components need {together} rows, there are {total:.0f}"
-        if counts[i].min() < needed - 1e-6:
-            return f"a component holds {counts[i].min():.1f} rows, {member.name} needs {needed}"
-        if ratios[i] < MIN_EIGENVALUE:
-            return f"a component's smallest relative eigenvalue is {ratios[i]:.1e}"
-        return ""
-
-    return [refusal(i) for i in range(len(finite))]
 
 
 def _distinct(
@@ -402,14 +381,24 @@ def _distinct(
     )
 
 
-def _rescue(
-    problem: Problem, member: Family, k: int, rng: Generator, settings: Settings
-) -> MaximumLikelihood:
+def _raise_collapse(problem: Problem, heat: Heat, result: em.EMResult) -> None:
+    for i in np.flatnonzero(result.state.collapsed):
+        reason = refusals(heat.family, *_only(result, i), np.array([False]))[0]
+        raise InputError(
+            f"X in {problem.table.name}: with {heat.starts.n_components} {heat.family.name} "
+            f"components, {reason}; use fewer components, or another on_collapse than 'raise'."
+        )
+
+
+def _only(result: em.EMResult, i: np.intp) -> tuple[Mixture, np.ndarray]:
+    return Mixture(*(part[i : i + 1] for part in result.state.mixture)), result.counts[i : i + 1]
+
+
+def _rescue(problem: Problem, heat: Heat, settings: Settings) -> MaximumLikelihood:
     """A fit with a small variance floor, for data that nothing else describes."""
-    batch = _starts(problem, k, rng, settings, None)
-    floor = RESCUE_FLOOR * np.square(problem.frame.scale)
-    result = _run(problem, member, [batch], settings, floor)
-    fitted = _summarise(problem, member, k, result, keep_order=False)
+    k, member = heat.starts.n_components, heat.family
+    (result,) = climb([heat], settings.track(problem, k, RESCUE_FLOOR))
+    fitted = _summarise(problem, heat, result, keep_order=False)
     if fitted is None:
         raise InputError(
             f"X in {problem.table.name} cannot be described by {k} {member.name} components, even "

@@ -1,0 +1,56 @@
+"""SQUAREM's leap along three successive mixtures (Varadhan and Roland 2008, third step length)."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from bayesgmm.gaussian.arrays import Array
+from bayesgmm.gaussian.mixture import Mixture
+from bayesgmm.gaussian.sweep import Frame
+
+
+class Path(NamedTuple):
+    """Three successive mixtures."""
+
+    first: Mixture
+    second: Mixture
+    third: Mixture
+
+
+def extrapolate(path: Path, frame: Frame) -> tuple[Mixture, Array]:
+    """SQUAREM's leap from three successive mixtures, and the linear rate that they show."""
+    present = path.first.weights > 0
+    a, b, c = (_coordinates(mixture, frame, present) for mixture in path)
+    r = jax.tree.map(jnp.subtract, b, a)
+    v = jax.tree.map(lambda x, y, z: z - 2 * y + x, a, b, c)
+    last = jax.tree.map(jnp.subtract, c, b)
+    length = jnp.maximum(_norm(r) / jnp.maximum(_norm(v), 1e-300), 1.0)
+    leap = jax.tree.map(lambda x, y, z: x + 2 * length * y + length**2 * z, a, r, v)
+    return _from_coordinates(leap, frame, present), _norm(last) / jnp.maximum(_norm(r), 1e-300)
+
+
+def _norm(tree: Mixture) -> Array:
+    return jnp.sqrt(sum(jnp.sum(jnp.square(leaf)) for leaf in tree))
+
+
+def _coordinates(mixture: Mixture, frame: Frame, present: Array) -> Mixture:
+    """Unconstrained coordinates of comparable size: log weights, scaled means, log-Cholesky."""
+    scaled = mixture.scale_tril / frame.scale[:, None]
+    diagonal = jnp.eye(frame.scale.shape[0], dtype=bool)
+    return Mixture(
+        jnp.log(jnp.where(present, mixture.weights, 1.0)),
+        (mixture.means - frame.shift) / frame.scale,
+        jnp.where(diagonal, jnp.log(jnp.where(diagonal, scaled, 1.0)), scaled),
+    )
+
+
+def _from_coordinates(coordinates: Mixture, frame: Frame, present: Array) -> Mixture:
+    log_weights = jnp.where(present, coordinates.weights, -jnp.inf)
+    factors = coordinates.scale_tril
+    diagonal = jnp.eye(frame.scale.shape[0], dtype=bool)
+    return Mixture(
+        jax.nn.softmax(log_weights),
+        frame.shift + frame.scale * coordinates.means,
+        jnp.where(diagonal, jnp.exp(factors), factors) * frame.scale[:, None],
+    )
