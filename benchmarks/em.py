@@ -156,7 +156,7 @@ def whole_fit(shape: tuple[int, int, int]) -> tuple[float, float, int, int, floa
     peer = theirs(given, 5000, 1e-8)
     their_time = time.perf_counter() - begin
     value = peer.score(given.X) * len(given.X)
-    for tol in 10.0 ** -np.arange(7, 13):
+    for tol in 10.0 ** -np.arange(3, 13):
         ours(given, 5000, tol)  # compiled, as it is for a second data set
         begin = time.perf_counter()
         result = ours(given, 5000, tol)
