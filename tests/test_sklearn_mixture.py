@@ -37,7 +37,7 @@ def unchecked(monkeypatch):
 # --- checks of estimators -----------------------------------------------------------------------
 
 
-@parametrize_with_checks([GaussianMixture(2, covariance_type="spherical", n_init=12)])
+@parametrize_with_checks([GaussianMixture(2, covariance_type="spherical")])
 def test_maximum_likelihood_is_a_scikit_learn_estimator(estimator, check):
     check(estimator)
 

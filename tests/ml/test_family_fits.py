@@ -91,6 +91,14 @@ def test_no_start_ever_descends(name, fits):
             assert (np.diff(history) >= -1e-12 * abs(history[-1])).all()
 
 
+def test_a_leap_out_of_the_family_is_not_mistaken_for_a_gain():
+    """Lines between members of EEV leave the family, where the likelihood is higher."""
+    rows, settings = read_table(load_dataset("faithful")), Settings(n_init=12)
+    for found in fit_range(rows, (2, 3, 5), "EEV", np.random.default_rng(0), settings):
+        for history in found.histories:
+            assert (np.diff(history) >= -1e-12 * abs(history[-1])).all()
+
+
 @partial(jax.jit, static_argnames="member")
 def _around(scale_tril, steps, member: Family):
     return member.around(scale_tril, steps)

@@ -10,19 +10,19 @@ import pytest
 
 from bayesgmm.data.errors import InputError
 from bayesgmm.data.table import read_table
-from bayesgmm.gaussian.families import FAMILIES, family
+from bayesgmm.gaussian.families import families_for, family
 from bayesgmm.ml import selection
 from bayesgmm.ml.restarts import Optimum, Settings, fit
 from bayesgmm.ml.selection import Selection, check_criterion, scan, select
 
 KS = (1, 2, 3)
-NAMES = [member.name for member in FAMILIES]
+NAMES = ["VVV", "EEE", "VVI", "VII"]
 
 
 @pytest.fixture(scope="module")
 def grid(table) -> Selection:
     """Four families with one to three components, really fitted."""
-    return select(table.X, KS, n_init=4, random_state=0)
+    return select(table.X, KS, NAMES, n_init=4, random_state=0)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +119,7 @@ def test_a_cell_is_the_fit_of_its_family_and_k(grid, table):
 
 
 def test_the_same_seed_gives_the_same_bits(grid, table):
-    again = select(table.X, KS, n_init=4, random_state=0)
+    again = select(table.X, KS, NAMES, n_init=4, random_state=0)
     pd.testing.assert_frame_equal(again.table, grid.table, check_exact=True)
 
 
@@ -258,6 +258,14 @@ def test_aic_is_defined_for_weights_that_are_not_counts(table):
 def test_one_name_alone_is_one_family(table):
     alone = select(table.X, 1, "full", random_state=0)
     assert [(cell.covariance_type, cell.n_components) for cell in alone.cells] == [("VVV", 1)]
+
+
+@pytest.mark.parametrize("d", [1, 2])
+def test_every_family_is_tried_by_default(d, table, monkeypatch):
+    asked = []
+    monkeypatch.setattr(selection, "scan", lambda _table, _ks, names, *_: asked.extend(names))
+    inspect.unwrap(select)(table.X[:, :d])
+    assert asked == [member.name for member in families_for(d)]
 
 
 def test_a_family_under_two_names_is_one(table, made):
