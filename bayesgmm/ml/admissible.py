@@ -62,7 +62,8 @@ def refusals(
         if not regular[i]:
             return f"component {fewest + 1} collapsed onto too few rows ({rows})"
         if counts[i].sum() < together - ROUNDING:
-            return f"{k} {family.name} components need {together} rows together"
+            total = f"{counts[i].sum():.0f}"
+            return f"{k} {family.name} components need {together} rows, there are {total}"
         if counts[i][fewest] < needed - ROUNDING:
             return f"component {fewest + 1} holds {rows}, and {family.name} needs {needed}"
         if ratios[i][thinnest] < MIN_EIGENVALUE:

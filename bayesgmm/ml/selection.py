@@ -2,7 +2,7 @@
 
 import html
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
@@ -20,7 +20,8 @@ from bayesgmm.ml.restarts import MaximumLikelihood, Problem
 if TYPE_CHECKING:
     import pandas as pd
 
-CRITERIA = ("bic", "aic", "icl")
+CRITERIA = ("bic", "aic", "aicc", "icl")
+FINALISTS = 8
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,11 @@ class Cell:
     fit: MaximumLikelihood | None = field(repr=False)
     reason: str = ""
 
+    @property
+    def height(self) -> float:
+        """Its log-likelihood; minus infinity without a fit."""
+        return self.fit.log_likelihood if self.fit else float("-inf")
+
 
 @dataclass(frozen=True)
 class Selection:
@@ -39,12 +45,13 @@ class Selection:
 
     Attributes:
         name: of the data.
+        data_sha256: of the data.
         cells: one for each family and k.
         criterion: what ranks them.
     """
 
     name: str
-    n: float
+    data_sha256: str
     cells: tuple[Cell, ...]
     criterion: str = "bic"
 
@@ -70,14 +77,45 @@ class Selection:
         """One row per cell; an undefined entry is missing, with the reason beside it."""
         import pandas as pd
 
-        return pd.DataFrame([_record(cell) for cell in self.cells])
+        return pd.DataFrame(self._records())
+
+    def merged(self, other: "Selection") -> "Selection":
+        """Both grids as one; of a cell that is in both, the fit of higher log-likelihood.
+
+        Raises:
+            InputError: they are grids of different data.
+        """
+        if self.data_sha256 != other.data_sha256:
+            raise InputError(
+                f"the grids of {self.name} and {other.name} cannot be merged: the data differ; "
+                "select on the same rows, columns and weights."
+            )
+        cells = {(cell.covariance_type, cell.n_components): cell for cell in self.cells}
+        for cell in other.cells:
+            place = (cell.covariance_type, cell.n_components)
+            if place not in cells or cell.height > cells[place].height:
+                cells[place] = cell
+        return replace(self, cells=tuple(cells.values()))
+
+    def _records(self) -> list[dict[str, object]]:
+        places = {id(cell): place for place, cell in enumerate(self.fitted, 1)}
+        best = self._best_value
+        return [
+            _record(cell)
+            | {
+                "rank": places.get(id(cell)),
+                "difference": self._value(cell) - best,
+                "reason": cell.reason,
+            }
+            for cell in self.cells
+        ]
 
     def to_dict(self) -> dict[str, Any]:
         """The same numbers that the text shows, ready for JSON."""
         content = {
             "data": self.name,
             "criterion": self.criterion,
-            "cells": [_record(cell) for cell in self.cells],
+            "cells": self._records(),
             "sentences": self.sentences(),
         }
         return dict(plain(content))
@@ -226,15 +264,14 @@ def scan(
     check_spread(table)
     done = {(fit.family.name, fit.n_components): fit for fit in known}
     names = _family_names(covariance_types)
-    settings = restarts.Settings(n_init=whole("n_init", n_init))
-    cells = []
-    for name in names:
-        missing = [k for k in ks if (name, k) not in done and _reason(table, k) == ""]
-        if missing:
-            for fit in restarts.fit_range(table, missing, name, rng, settings, quiet=True):
-                done[name, fit.n_components] = fit
-        cells += [_cell(table, name, k, done) for k in ks]
-    return Selection(table.name, table.total_weight, tuple(cells), criterion)
+    settings = restarts.Settings(n_init=whole("n_init", n_init), finalists=FINALISTS)
+    usable = [k for k in ks if _reason(table, k) == ""]
+    missing = [(name, k) for name in names for k in usable if (name, k) not in done]
+    if missing:
+        fits = restarts.fit_cells(table, missing, rng, settings, quiet=True)
+        done |= dict(zip(missing, fits, strict=True))
+    cells = [_cell(table, name, k, done) for name in names for k in ks]
+    return Selection(table.name, table.sha256, tuple(cells), criterion)
 
 
 def check_criterion(criterion: str, table: Table) -> None:
@@ -288,10 +325,11 @@ def _record(cell: Cell) -> dict[str, object]:
         "loglik": fit.log_likelihood if fit else missing,
         "df": fit.n_parameters if fit else None,
         "aic": fit.aic if fit else missing,
+        "aicc": fit.aicc if fit else missing,
         "bic": fit.bic if fit else missing,
         "icl": fit.icl if fit else missing,
         "hits": fit.hits if fit else None,
         "n_starts": fit.n_starts if fit else None,
+        "n_raced": fit.n_raced if fit else None,
         "smallest_component": float(fit.counts.min()) if fit else missing,
-        "reason": cell.reason,
     }

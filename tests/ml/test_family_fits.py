@@ -171,7 +171,7 @@ def test_equal_weights_hide_no_small_component(table):
     means = np.array([table.X.mean(0), [60.0, 900.0]])
     start = Mixture(np.full(2, 0.5), means, np.stack([np.diag(table.X.std(0))] * 2))
     rows = read_table(np.vstack([table.X, means[1]]))
-    with pytest.warns(DegenerateFitWarning, match=r"holds 1\.0 rows, VII needs 2|collapsed"):
+    with pytest.warns(DegenerateFitWarning, match=r"holds 1\.0 row, and VII needs 2|collapsed"):
         fit(rows, 2, "VII", np.random.default_rng(0), replace(settings, reg_covar=0.01), start)
 
 

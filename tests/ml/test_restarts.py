@@ -15,7 +15,8 @@ from bayesgmm.data.datasets import load_dataset
 from bayesgmm.data.errors import InputError
 from bayesgmm.data.table import read_table
 from bayesgmm.gaussian.mixture import Mixture, log_density, responsibilities
-from bayesgmm.ml import criteria, restarts
+from bayesgmm.ml import admissible, criteria, restarts
+from bayesgmm.ml.admissible import relative_eigenvalues
 from bayesgmm.ml.restarts import (
     DegenerateFitWarning,
     NotConvergedWarning,
@@ -24,7 +25,6 @@ from bayesgmm.ml.restarts import (
     check_components,
     fit,
     fit_range,
-    relative_eigenvalues,
 )
 
 FEW = Settings(n_init=8)
@@ -332,13 +332,13 @@ def test_tied_rows_collapse_no_component_silently(seed, table):
     best = found.optima[0]
     assert [w.category for w in caught] == ([] if best.admissible else [DegenerateFitWarning])
     if best.admissible:
-        assert relative_eigenvalues(best.mixture).min() >= restarts.MIN_EIGENVALUE
+        assert relative_eigenvalues(best.mixture).min() >= admissible.MIN_EIGENVALUE
     else:
         assert best.reason
 
 
 def test_a_fit_that_is_not_admissible_comes_with_a_warning_unless_quiet(table, start, monkeypatch):
-    monkeypatch.setattr(restarts, "MIN_EIGENVALUE", 0.9)
+    monkeypatch.setattr(admissible, "MIN_EIGENVALUE", 0.9)
     with pytest.warns(DegenerateFitWarning, match="no admissible fit with 2 VVV components"):
         found = fit(table, 2, "VVV", rng(), FEW, start)
     assert "relative eigenvalue" in found.optima[0].reason
