@@ -1,4 +1,8 @@
-"""Many starts of many cells at once: all of them to the end, or a race and the best to the end."""
+"""Many starts of many cells at once: all of them to the end, or a race and the best to the end.
+
+Then the best of each cell is taken apart and put together in other ways (split and merge, Ueda et
+al. 2000), twice if that finds better, and families of one k try each other's optima.
+"""
 
 import itertools
 from collections.abc import Sequence
@@ -20,6 +24,8 @@ ROWS = 4000
 MAPS = 24
 FINALISTS, WINNERS = 8, 3
 SAME_PLACE = 1e-3
+IMPROVEMENTS = 2
+SPLIT = 0.8
 
 
 class Heat(NamedTuple):
@@ -96,6 +102,109 @@ def raced(
     return [_continued(lead.result, end) for lead, end in zip(ahead, ends, strict=True)]
 
 
+def improved(
+    heats: Sequence[Heat], results: Sequence[em.EMResult], track: Track
+) -> list[em.EMResult]:
+    """The results, and with them whatever rearranging their best mixtures found better.
+
+    Nothing is tried for a single start, whose end was asked for, nor where every try would be dear.
+    """
+    found = list(results)
+    if len(track.X) > ROWS:
+        return found
+    left = [i for i, heat in enumerate(heats) if heat.size > 1 and heat.starts.n_components > 1]
+    tops = {i: _best(heats[i].family, found[i]) for i in left}
+    others = {i: [tops[j] for j in left if j != i and _alike(heats[i], heats[j])] for i in left}
+    for _ in range(IMPROVEMENTS):
+        left = [i for i in left if tops[i] is not None]
+        tries = [Heat(heats[i].family, _stacked(tops[i], others.pop(i, []))) for i in left]
+        if not tries:
+            break
+        rounds = climb(tries, track, MAPS)
+        ahead = [_leaders(one, r, WINNERS) for one, r in zip(tries, rounds, strict=True)]
+        ends = climb([lead.kept for lead in ahead], track)
+        better = []
+        for i, lead, end in zip(left, ahead, ends, strict=True):
+            top, before = _best(heats[i].family, end), tops[i]
+            if before is not None and top is not None and top.value > before.value + SAME_PLACE:
+                found[i] = _joined(found[i], _continued(lead.result, end))
+                tops[i] = top
+                better.append(i)
+        left = better
+    return found
+
+
+class Top(NamedTuple):
+    """The best admissible end of a cell."""
+
+    value: float
+    mixture: Mixture
+
+
+def _alike(one: Heat, other: Heat) -> bool:
+    return one.starts.n_components == other.starts.n_components
+
+
+def _best(family: Family, result: em.EMResult) -> Top | None:
+    state = result.state
+    values = np.where(_reasons(family, result), -np.inf, state.log_likelihood)
+    i = int(np.argmax(values))
+    if not np.isfinite(values[i]):
+        return None
+    return Top(float(values[i]), Mixture(*(part[i] for part in state.mixture)))
+
+
+def _reasons(family: Family, result: em.EMResult) -> list[str]:
+    state = result.state
+    regular = np.isfinite(state.log_likelihood) & ~state.collapsed
+    return refusals(family, state.mixture, result.counts, regular)
+
+
+def _stacked(top: Top | None, others: Sequence[Top | None]) -> Mixture:
+    """The rearrangements of a cell's best mixture, and the best of other cells."""
+    assert top is not None
+    given = [rearranged(top.mixture)] + [
+        Mixture(*(part[None] for part in other.mixture)) for other in others if other
+    ]
+    return Mixture(*(np.concatenate(parts) for parts in zip(*given, strict=True)))
+
+
+def rearranged(mixture: Mixture) -> Mixture:
+    """For each pair of components the mixture without the one and with the other split in two.
+
+    A component is split along its longest axis into halves that keep its moments.
+
+    Returns:
+        Stacked, shape (k (k - 1), k, ...).
+    """
+    k = mixture.n_components
+    lost, halved = (index.ravel() for index in np.nonzero(~np.eye(k, dtype=bool)))
+    values, vectors = np.linalg.eigh(mixture.covariances)
+    step = SPLIT * np.sqrt(values[:, -1:]) * vectors[:, :, -1]
+    rest = mixture.covariances - step[:, :, None] * step[:, None, :]
+    weights = np.repeat(mixture.weights[None], len(lost), 0)
+    means = np.repeat(mixture.means[None], len(lost), 0)
+    covariances = np.repeat(mixture.covariances[None], len(lost), 0)
+    every = np.arange(len(lost))
+    weights[every, halved] = weights[every, lost] = mixture.weights[halved] / 2
+    means[every, halved] = mixture.means[halved] + step[halved]
+    means[every, lost] = mixture.means[halved] - step[halved]
+    covariances[every, halved] = covariances[every, lost] = rest[halved]
+    weights /= weights.sum(1, keepdims=True)
+    return Mixture(weights, means, np.linalg.cholesky(covariances))
+
+
+def _joined(one: em.EMResult, more: em.EMResult) -> em.EMResult:
+    """The starts of both."""
+    steps = max(one.history.shape[1], more.history.shape[1])
+    histories = [
+        np.pad(part.history, ((0, 0), (0, steps - part.history.shape[1])), constant_values=np.nan)
+        for part in (one, more)
+    ]
+    state = jax.tree.map(lambda a, b: np.concatenate([a, b]), one.state, more.state)
+    return em.EMResult(state, np.concatenate(histories), np.concatenate([one.counts, more.counts]))
+
+
 class Leaders(NamedTuple):
     """Where the leading starts of a cell are, and what they did so far."""
 
@@ -105,9 +214,7 @@ class Leaders(NamedTuple):
 
 def _leaders(heat: Heat, result: em.EMResult, most: int) -> Leaders:
     """The best starts of a cell, admissible ones first, each place once while there are others."""
-    values, state = result.state.log_likelihood, result.state
-    regular = np.isfinite(values) & ~state.collapsed
-    reasons = refusals(heat.family, state.mixture, result.counts, regular)
+    values, reasons = result.state.log_likelihood, _reasons(heat.family, result)
     order = sorted(range(len(values)), key=lambda i: (bool(reasons[i]), -values[i]))
     again = [i for before, i in itertools.pairwise(order) if _same(values, before, i, reasons)]
     chosen = np.array(([i for i in order if i not in again] + again)[:most])

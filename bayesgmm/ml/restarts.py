@@ -15,7 +15,7 @@ from bayesgmm.gaussian.mixture import Mixture, permute, responsibilities
 from bayesgmm.gaussian.sweep import Frame, frame_of
 from bayesgmm.ml import criteria, em, seeding
 from bayesgmm.ml.admissible import refusals, relative_eigenvalues
-from bayesgmm.ml.race import Heat, Track, climb, raced
+from bayesgmm.ml.race import Heat, Track, climb, improved, raced
 from bayesgmm.ml.threads import single_threaded_blas
 
 SAME_OPTIMUM = 1e-4
@@ -248,7 +248,8 @@ def _fitted(
 ) -> list[MaximumLikelihood]:
     found = []
     for some, track in _by_track(problem, heats, settings):
-        for heat, result in zip(some, raced(some, track, settings.finalists, rng), strict=True):
+        ends = improved(some, raced(some, track, settings.finalists, rng), track)
+        for heat, result in zip(some, ends, strict=True):
             fitted = _summarise(problem, heat, result, keep_order=keep_order)
             if len(result.history) < heat.size and not (fitted and fitted.optima[0].admissible):
                 (result,) = climb([heat], track)  # none of the finalists will do

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CRITERIA = ("bic", "aic", "aicc", "icl")
-FINALISTS = 8
+FINALISTS = 16
 
 
 @dataclass(frozen=True)
