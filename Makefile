@@ -27,8 +27,10 @@ check: $(TEST_STAMP)  ## formatting, lint, types, import contract
 notebooks: $(TEST_STAMP)  ## execute the notebooks in place, figures included
 	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
 
-benchmark: $(TEST_STAMP)  ## how long a user waits, cold and warm, beside the idiomatic program
+benchmark: $(TEST_STAMP)  ## how long a user waits, an EM iteration takes, a grid takes; beside peers
 	$(BIN)/python benchmarks/end_to_end.py
+	$(BIN)/python benchmarks/em.py
+	$(BIN)/python benchmarks/select.py
 
 clean:  ## remove what builds, tests and the demo leave behind (.venv stays)
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis faithful.html

@@ -140,7 +140,7 @@ def _range_option(command: argparse.ArgumentParser, default: str) -> None:
 
 def _criterion_option(command: argparse.ArgumentParser) -> None:
     command.add_argument(
-        "--criterion", default="bic", metavar="NAME", help="bic (default), aic or icl"
+        "--criterion", default="bic", metavar="NAME", help="bic (default), aic, aicc or icl"
     )
 
 

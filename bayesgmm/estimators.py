@@ -75,16 +75,24 @@ class GaussianMixture(_Columns, DensityMixin, BaseEstimator):
 
     Args:
         n_components: number of components, k.
-        covariance_type: "full" (VVV), "tied" (EEE), "diag" (VVI) or "spherical" (VII).
+        covariance_type: a family of Celeux and Govaert (1995) by mclust's name: EII, VII, EEI, VEI,
+            EVI, VVI, EEE, VEE, EVE, VVE, EEV, VEV, EVV or VVV, E or V for one column; or
+            scikit-learn's "full" (VVV), "tied" (EEE), "diag" (VVI) or "spherical" (VII).
         tol: stop when the Aitken estimate of the gain per row still to come is below it.
         reg_covar: added to the variances, relative to each column's; 0 for maximum likelihood.
         max_iter: EM maps at most, for each start.
         n_init: number of starts; for k = 1 there is one.
-        init_params: "mixed", "kmeans", "k-means++", "random_from_data" or "random".
+        init_params: "mixed", "kmeans", "k-means++", "random_from_data", "random" or
+            "agglomerative".
         weights_init, means_init, precisions_init: a start to use alone, in scikit-learn's shapes;
             what is not given comes from one seeded start, and components keep their order.
         random_state: int, Generator or None.
         warm_start: start from the last solution.
+        on_collapse: what to do about components that collapse onto few rows: "restart" takes the
+            best of the other starts, "raise" is an error, "floor" adds a millionth of the columns'
+            variances, "prior" finds the most probable mixture under the conjugate prior of Fraley
+            and Raftery (2007).
+        equal_weights: whether all components weigh the same.
         verbose: 1 prints what the starts found, 2 also the bounds of the best.
         verbose_interval: the bounds printed are this many apart.
 
@@ -117,6 +125,8 @@ class GaussianMixture(_Columns, DensityMixin, BaseEstimator):
         precisions_init: ArrayLike | None = None,
         random_state: object = None,
         warm_start: bool = False,
+        on_collapse: str = "restart",
+        equal_weights: bool = False,
         verbose: int = 0,
         verbose_interval: int = 10,
     ) -> None:
@@ -132,6 +142,8 @@ class GaussianMixture(_Columns, DensityMixin, BaseEstimator):
         self.precisions_init = precisions_init
         self.random_state = random_state
         self.warm_start = warm_start
+        self.on_collapse = on_collapse
+        self.equal_weights = equal_weights
         self.verbose = verbose
         self.verbose_interval = verbose_interval
 
@@ -174,6 +186,8 @@ class GaussianMixture(_Columns, DensityMixin, BaseEstimator):
             max_iter=whole("max_iter", self.max_iter),
             reg_covar=non_negative("reg_covar", self.reg_covar),
             init_params=self.init_params,
+            equal_weights=bool(self.equal_weights),
+            on_collapse=self.on_collapse,
         )
 
     def _first(self, table: Table, rng: np.random.Generator) -> Mixture | None:

@@ -30,6 +30,8 @@ from bayesgmm.ml import restarts
 from bayesgmm.ml.restarts import Problem
 from bayesgmm.ml.selection import Selection, check_criterion, scan
 
+FAMILY_STARTS = 12  # of each cell of the grid that is one sentence here
+
 
 @dataclass(frozen=True)
 class Row:
@@ -395,7 +397,8 @@ def run(
                 waiting.append(pool.submit(pair.join, *both))
             progress("covariance families", 0, 1)
             names = [member.name for member in families_for(len(table.columns))]
-            families = scan(table, ks, names, rng, criterion, n_init, known=fits)
+            starts = min(n_init, FAMILY_STARTS)
+            families = scan(table, ks, names, rng, criterion, starts, known=fits)
             progress("covariance families", 1, 1)
             joined = [each.result() for each in waiting]
         except BaseException:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CRITERIA = ("bic", "aic", "aicc", "icl")
 FINALISTS = 16
+KS_ABREAST = 9
 
 
 @dataclass(frozen=True)
@@ -163,11 +164,16 @@ class Selection:
         head = f"{self.name}: {label} as the distance from the best, {best:.1f}; 0 = best (*)"
         if not self.fitted:
             head = f"{self.name}: {label}, of which no cell has any"
-        rows = ["  k " + "".join(f"{name:>10}" for name in types)]
         at = {(cell.covariance_type, cell.n_components): cell for cell in self.cells}
-        for k in ks:
-            rows.append(f"{k:3} " + "".join(self._entry(at[t, k], best) for t in types))
-        return [head, "", *rows]
+        lines = [head]
+        for first in range(0, len(ks), KS_ABREAST):
+            some = ks[first : first + KS_ABREAST]
+            lines += ["", "k =  " + "".join(f"{k:>7} " for k in some)]
+            lines += [
+                f"{name:5}" + "".join(self._entry(at.get((name, k)), best) for k in some)
+                for name in types
+            ]
+        return lines
 
     def sentences(self) -> list[str]:
         """What the grid says."""
@@ -192,11 +198,11 @@ class Selection:
         lines += [f"- {c.covariance_type},{c.n_components}: {c.reason}" for c in unfitted[:5]]
         return lines
 
-    def _entry(self, cell: Cell, best: float) -> str:
-        if cell.fit is None or not np.isfinite(self._value(cell)):
-            return f"{'-':>10}"
+    def _entry(self, cell: Cell | None, best: float) -> str:
+        if cell is None or not np.isfinite(self._value(cell)):
+            return f"{'-':>7} "
         distance = self._value(cell) - best
-        return f"{distance:9.1f}{'*' if distance == 0 else ' '}"
+        return f"{distance:7.1f}{'*' if distance == 0 else ' '}"
 
     @property
     def _best_value(self) -> float:
@@ -225,8 +231,8 @@ def select(
         covariance_types: one family's name or several; all by default.
         columns: columns of X to use.
         sample_weight: row weights (n,), or a column's name; counts only.
-        criterion: "bic", "aic" or "icl".
-        n_init: EM starts for each cell.
+        criterion: "bic", "aic", "aicc" or "icl".
+        n_init: EM starts for each cell, which race; the leading ones run to their end.
         random_state: int, Generator or None.
 
     Raises:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.mixture import GaussianMixture
 
-from bayesgmm.ml.criteria import aic, bic, icl
+from bayesgmm.ml.criteria import aic, aicc, bic, icl
 
 
 @pytest.fixture(scope="module")
@@ -48,3 +48,9 @@ def test_counts_stand_for_repeated_rows(reference, table):
     repeated = np.repeat(resp, counts.astype(int), axis=0)
     weighted = icl(-100.0, 11, resp, counts)
     assert weighted == pytest.approx(icl(-100.0, 11, repeated, np.ones(len(repeated))), rel=1e-13)
+
+
+def test_aicc_is_aic_with_hurvich_and_tsais_penalty():
+    assert aicc(-100.0, 5, 50.0) == pytest.approx(aic(-100.0, 5) + 60 / 44, rel=1e-14)
+    assert aicc(-100.0, 5, 1e12) == pytest.approx(aic(-100.0, 5), rel=1e-9)
+    assert np.isnan(aicc(-100.0, 5, 6.0))

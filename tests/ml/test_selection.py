@@ -87,11 +87,15 @@ def test_the_table_holds_the_numbers_of_the_fits(grid, table):
         "loglik",
         "df",
         "aic",
+        "aicc",
         "bic",
         "icl",
         "hits",
         "n_starts",
+        "n_raced",
         "smallest_component",
+        "rank",
+        "difference",
         "reason",
     ]
     assert len(frame) == len(NAMES) * len(KS)
@@ -277,3 +281,40 @@ def test_a_family_under_two_names_is_one(table, made):
         known=[made({("VVV", 1): 5.0}).best_],
     )
     assert len(twice.cells) == 1
+
+
+# --- ranks, and grids that become one -----------------------------------------------------------
+
+
+def test_ranks_and_differences_follow_the_criterion(made):
+    grid = made(
+        {("VVV", 1): 30.0, ("VVV", 2): 10.0, ("EEE", 1): 20.0, ("EEE", 2): 5.0},
+        refused=[("EEE", 2)],
+    )
+    table = grid.table.set_index(["covariance_type", "n_components"])
+    ranks = {cell: rank for cell, rank in table["rank"].items() if rank == rank}
+    assert ranks == {("VVV", 2): 1, ("EEE", 1): 2, ("VVV", 1): 3}
+    assert dict(table["difference"].dropna()) == {("VVV", 2): 0, ("EEE", 1): 10, ("VVV", 1): 20}
+    assert table.loc[("EEE", 2), "reason"]
+
+
+def test_a_second_grid_merges_into_the_first(grid, table):
+    more = select(table.X, [3, 4], ["VVV", "VEI"], n_init=4, random_state=1)
+    both = grid.merged(more)
+    cells = {(cell.covariance_type, cell.n_components) for cell in both.cells}
+    assert cells == {(name, k) for name in NAMES for k in KS} | {("VVV", 4), ("VEI", 3), ("VEI", 4)}
+    heights = [
+        cell.height
+        for source in (grid, more)
+        for cell in source.cells
+        if (cell.covariance_type, cell.n_components) == ("VVV", 3)
+    ]
+    (kept,) = (c for c in both.cells if (c.covariance_type, c.n_components) == ("VVV", 3))
+    assert kept.height == max(heights)
+    assert "VEI" in str(both)
+
+
+def test_grids_of_other_data_do_not_merge(grid, table):
+    other = select(table.X + 1, [1], ["VVV"], n_init=1, random_state=0)
+    with pytest.raises(InputError, match="cannot be merged: the data differ"):
+        grid.merged(other)
