@@ -188,7 +188,7 @@ def test_every_kind_of_start_is_another(given, X):
 def test_more_starts_are_never_worse():
     rows = np.random.default_rng(3).uniform(size=(60, 2))
     bounds = [model(n_components=4, n_init=n, tol=1e-6).fit(rows).lower_bound_ for n in (1, 3, 9)]
-    assert bounds == sorted(bounds)
+    assert (np.diff(bounds) > -1e-9).all()
     assert bounds[-1] > bounds[0] + 1e-3
 
 

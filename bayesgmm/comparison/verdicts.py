@@ -175,11 +175,12 @@ def _families(comparison: "Comparison") -> list[str]:
 
 
 def _other_family(comparison: "Comparison", best: Cell) -> str:
-    """The command that compares again with the program of the better family."""
+    """The command that compares again with the program of the better family, if it has one."""
     ks = [each.n_components for each in comparison.fits]
     data = shlex.quote(data_word(comparison.table) or "DATA")
-    model = PROGRAM_OF_FAMILY[best.covariance_type]
-    return f"bayesgmm compare {data} -k {ks[0]}:{ks[-1]} --model {model}"
+    grid = f"{data} -k {ks[0]}:{ks[-1]}"
+    model = PROGRAM_OF_FAMILY.get(best.covariance_type)
+    return f"bayesgmm compare {grid} --model {model}" if model else f"bayesgmm select {grid}"
 
 
 def _cell(cell: Cell) -> str:

@@ -8,7 +8,9 @@ import pytest
 
 import bayesgmm as bg
 from bayesgmm.bayes.diagnose import NOT_CONVERGED, Flag, Verdict
+from bayesgmm.comparison import verdicts
 from bayesgmm.comparison.compare import Comparison
+from bayesgmm.ml.selection import Cell
 
 
 @pytest.fixture(scope="module")
@@ -97,3 +99,15 @@ def test_weights_that_are_not_counts_are_refused() -> None:
 def test_plot_draws_every_criterion(comparison: Comparison) -> None:
     labels = {text.get_text() for text in comparison.plot().axes[0].texts}
     assert {"AIC", "BIC", "ICL", "LOO"} <= {label.strip() for label in labels}
+
+
+@pytest.mark.parametrize(
+    ("family_name", "action", "option"),
+    [("EEE", "compare", " --model gaussian_tied"), ("VEV", "select", "")],
+)
+def test_the_next_command_has_the_better_familys_program_or_shows_the_grid(
+    comparison: Comparison, family_name: str, action: str, option: str
+) -> None:
+    told = verdicts._other_family(comparison, Cell(family_name, 3, None))
+    assert told.startswith(f"bayesgmm {action} ")
+    assert told.endswith(f" -k 1:3{option}")
