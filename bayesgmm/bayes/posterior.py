@@ -301,6 +301,8 @@ def _enough(found: Diagnostics, drawn: int, settings: Settings) -> bool:
     reach = found.lowest_ess * most / drawn
     apart = not found.worst_r_hat <= GIVE_UP_R_HAT or len(set(found.chain_modes)) > 1
     hopeless = apart and not reach * GIVE_UP_FACTOR >= thresholds.ess
+    if settings.look_early and wanted:  # one of several k: what is in doubt is left undecided
+        hopeless = hopeless or not reach >= thresholds.ess
     return (passed and wanted) or drawn >= most or hopeless
 
 
