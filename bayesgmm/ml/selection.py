@@ -142,7 +142,7 @@ class Selection:
             line = lines.setdefault(cell.covariance_type, [float("nan")] * len(ks))
             value = self._value(cell) if cell.fit is not None else float("nan")
             line[ks.index(cell.n_components)] = value - best
-        return plots.criteria_by_k(ks, lines).figure
+        return plots.families_by_k(ks, lines).figure
 
     def __str__(self) -> str:
         return "\n".join([*self.lines(), "", *self.sentences()])

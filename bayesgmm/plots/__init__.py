@@ -6,7 +6,7 @@ state: new figures are made outside pyplot.
 
 from bayesgmm.plots.clouds import estimate_clouds
 from bayesgmm.plots.clusters import clusters
-from bayesgmm.plots.criteria import criteria_by_k
+from bayesgmm.plots.criteria import criteria_by_k, families_by_k
 from bayesgmm.plots.export import figure_png, figure_svg
 from bayesgmm.plots.figure import figure_of_clusters
 from bayesgmm.plots.histogram import histogram
@@ -21,6 +21,7 @@ __all__ = [
     "component_colours",
     "criteria_by_k",
     "estimate_clouds",
+    "families_by_k",
     "figure_of_clusters",
     "figure_png",
     "figure_svg",

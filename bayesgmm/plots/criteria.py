@@ -94,6 +94,45 @@ def criteria_by_k(
     return ax
 
 
+def families_by_k(
+    n_components: ArrayLike, families: Mapping[str, ArrayLike], *, ax: Axes | None = None
+) -> Axes:
+    """Distance of every cell from the best one, a line for each family, on the -2 log scale.
+
+    The families that come nearest to the best cell are named and in colour, the others grey.
+
+    Args:
+        n_components: (m,) numbers of components.
+        families: name -> (m,) distances from the best cell, 0 = best; NaN where there is no fit.
+        ax: axes to draw on.
+    """
+    drawn = sorted(_columns(np.asarray(n_components, float), families, {}, {}), key=_least)
+    ax = axes_or_new(ax)
+    _scale(ax, drawn)
+    looks = list(LOOKS.values())  # as many as can be told apart
+    leading = [column._replace(look=look) for column, look in zip(drawn, looks, strict=False)]
+    others = drawn[len(leading) :]
+    grey: Keywords = dict(color=shades(ax).muted, linewidth=0.7, alpha=0.6, zorder=2)
+    for column in others:
+        ax.plot(column.k, column.value, **grey)
+    for rank, column in reversed(list(enumerate(leading))):
+        _lines(ax, column, starred=rank == 0)
+    _names(ax, leading)
+    signs = []
+    if np.isfinite(_least(leading[0])):
+        _stars(ax, leading[:1])
+        signs = _legend(ax, leading)
+        signs[0].set_label("best cell")
+    if others:
+        signs.append(Line2D([], [], label=f"{len(others)} other families", **grey))
+    legend_above(ax, signs)
+    return ax
+
+
+def _least(column: Column) -> float:
+    return float(np.where(np.isfinite(column.value), column.value, np.inf).min())
+
+
 def _columns(
     k: Values,
     columns: Mapping[str, ArrayLike],
@@ -111,13 +150,13 @@ def _columns(
     return drawn
 
 
-def _lines(ax: Axes, column: Column) -> None:
+def _lines(ax: Axes, column: Column, *, starred: bool = True) -> None:
     """The decided values; the line has a gap where one is undecided."""
     ranked = np.where(column.undecided, np.nan, column.value)
     look = column.look
     (line,) = ax.plot(column.k, ranked, color=look.colour, linewidth=1.6, zorder=3)
     line.set(marker=look.marker, markersize=5.5)
-    line.set_markevery([j for j in range(column.k.size) if j != column.best])
+    line.set_markevery([j for j in range(column.k.size) if not starred or j != column.best])
     if look.dashes:
         line.set_dashes(look.dashes)
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 
-from bayesgmm.plots import criteria_by_k
+from bayesgmm.plots import criteria_by_k, families_by_k
 from bayesgmm.plots.criteria import apart
 
 K = [1, 2, 3, 4]
@@ -83,3 +83,22 @@ def test_names_are_pushed_apart_in_order(heights: list[float]) -> None:
 
 def test_names_that_are_apart_stay() -> None:
     assert apart([0.9, 0.1, 0.5], 0.06) == pytest.approx([0.9, 0.1, 0.5])
+
+
+GRID = {f"F{j}": [100.0 + j, 10.0 + j, 20.0 - j] for j in range(7)} | {"BEST": [90.0, 0.0, np.nan]}
+
+
+def test_of_many_families_the_nearest_are_named_and_one_cell_is_best() -> None:
+    ax = families_by_k([1, 2, 3], GRID)
+    named = {text.get_text() for text in ax.texts}
+    assert named == {"BEST", "F0", "F1", "F2"}
+    assert _stars(ax) == [2.0]
+    legend = ax.get_legend()
+    assert legend is not None
+    labels = [text.get_text() for text in legend.get_texts()]
+    assert labels == ["best cell", "4 other families"]
+
+
+def test_families_without_any_fit_are_an_empty_figure() -> None:
+    ax = families_by_k([1, 2], {"A": [np.nan, np.nan]})
+    assert _stars(ax) == []
