@@ -132,9 +132,30 @@ def test_the_first_bound_is_that_of_the_start(kind, pairs, X):
     assert pairs(kind)[0].lower_bounds_[0] == pytest.approx(expected, rel=1e-12)
 
 
-def test_the_constructor_has_scikit_learns_names():
+def test_the_constructor_has_scikit_learns_names_and_two_of_its_own():
     theirs = sklearn.mixture.GaussianMixture().get_params()
-    assert GaussianMixture().get_params().keys() == theirs.keys()
+    ours = GaussianMixture().get_params()
+    assert ours.keys() == theirs.keys() | {"equal_weights", "on_collapse"}
+
+
+@pytest.mark.parametrize("name", ["full", "VEV", "EVE", "EEI"])
+def test_every_family_fits_and_predicts(name, X):
+    found = model(covariance_type=name).fit(X)
+    np.testing.assert_allclose(found.predict_proba(X).sum(1), 1, rtol=1e-12)
+    assert found.aic(X) == pytest.approx(found.ml_.aic, rel=1e-10)
+    assert found.covariances_.shape == (2, 2, 2)
+
+
+def test_equal_weights_are_equal_and_cost_no_parameter(X):
+    plain, equal = model().fit(X), model(equal_weights=True).fit(X)
+    np.testing.assert_array_equal(equal.weights_, 0.5)
+    assert equal.ml_.n_parameters == plain.ml_.n_parameters - 1
+    assert equal.lower_bound_ <= plain.lower_bound_ + 1e-12
+
+
+def test_what_to_do_about_collapse_is_a_known_word(X):
+    with pytest.raises(ValueError, match="on_collapse"):
+        model(on_collapse="rais").fit(X)
 
 
 def test_clone_and_parameters_go_round(fitted):
