@@ -30,7 +30,7 @@ notebooks: $(TEST_STAMP)  ## execute the notebooks in place, figures included
 benchmark: $(TEST_STAMP)  ## how long a user waits, an EM iteration takes, a grid takes; beside peers
 	$(BIN)/python benchmarks/end_to_end.py
 	$(BIN)/python benchmarks/em.py
-	$(BIN)/python benchmarks/select.py
+	$(BIN)/python benchmarks/selection.py
 
 clean:  ## remove what builds, tests and the demo leave behind (.venv stays)
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis faithful.html

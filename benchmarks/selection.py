@@ -1,6 +1,6 @@
 """The whole grid of fourteen families and k = 1..9: how long it takes, and how good its optima are.
 
-    python benchmarks/select.py [--data faithful iris] [--n-init 60] [--no-peer]
+    python benchmarks/selection.py [--data faithful iris] [--n-init 60] [--no-peer]
 
 Cold is a fresh process with an empty compilation cache; warm is a fresh process that finds the
 compiled program of an earlier one; again is the second grid in one process. The peer is
