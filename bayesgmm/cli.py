@@ -177,7 +177,8 @@ def _fit(options: argparse.Namespace) -> None:
     from bayesgmm.comparison import both, record
     from bayesgmm.comparison.summary import Summary
     from bayesgmm.data.randomness import generator
-    from bayesgmm.ml.restarts import Problem, Settings
+    from bayesgmm.ml.problem import Problem
+    from bayesgmm.ml.restarts import Settings
 
     rng, seed = generator(options.seed)
     program, problem = load_model(options.model), Problem.of(table)

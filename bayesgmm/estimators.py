@@ -24,9 +24,10 @@ from bayesgmm.data.randomness import generator
 from bayesgmm.data.scalars import non_negative, whole
 from bayesgmm.data.table import Table, check_spread, read_table
 from bayesgmm.gaussian.families import family
-from bayesgmm.gaussian.mixture import Mixture, log_density, log_joint, responsibilities
+from bayesgmm.gaussian.mixture import Mixture, log_density, most_probable, responsibilities
 from bayesgmm.ml import criteria, restarts, seeding
-from bayesgmm.ml.restarts import MaximumLikelihood, Problem
+from bayesgmm.ml.optima import MaximumLikelihood
+from bayesgmm.ml.problem import Problem, check_components
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -204,7 +205,7 @@ class GaussianMixture(_Columns, DensityMixin, BaseEstimator):
         if all(part is None for part in given):
             return None
         problem = Problem.of(table)
-        restarts.check_components(self.n_components, problem)
+        check_components(self.n_components, problem)
         seeded = seeding.starts(
             table.X, problem.row_weights, problem.frame, self.n_components, 1, rng, self.init_params
         )
@@ -222,11 +223,9 @@ class GaussianMixture(_Columns, DensityMixin, BaseEstimator):
     def _publish(self, before: np.ndarray) -> None:
         mixture, member = self.ml_.mixture, self.ml_.family
         self.weights_, self.means_ = mixture.weights, mixture.means
-        covariances = np.asarray(mixture.covariances)
-        self.covariances_ = views.in_shape(covariances, member)
-        precisions = np.linalg.inv(covariances)
+        self.covariances_ = views.in_shape(np.asarray(mixture.covariances), member)
+        precisions, factors = views.precisions(mixture)
         self.precisions_ = views.in_shape(precisions, member)
-        factors = np.swapaxes(np.linalg.inv(np.asarray(mixture.scale_tril)), -1, -2)
         self.precisions_cholesky_ = views.in_shape(factors, member)
         self.converged_, self.n_iter_ = self.ml_.converged, self.ml_.n_iter
         self.lower_bounds_ = list(np.append(before, self.ml_.history) / self.ml_.n)
@@ -255,7 +254,7 @@ class GaussianMixture(_Columns, DensityMixin, BaseEstimator):
     def predict(self, X: object) -> Int[np.ndarray, " n"]:
         """The most probable component of each row."""
         rows = self._rows(X)
-        return log_joint(self.ml_.mixture, rows).argmax(1)
+        return most_probable(self.ml_.mixture, rows)
 
     def predict_proba(self, X: object) -> Float[np.ndarray, "n k"]:
         """Probability of each component for each row, given the estimates."""

@@ -28,7 +28,7 @@ from bayesgmm.gaussian.chunks import available_cores
 from bayesgmm.gaussian.families import family
 from bayesgmm.gaussian.mixture import Mixture, log_likelihoods
 from bayesgmm.gaussian.sweep import frame_of
-from bayesgmm.ml import em
+from bayesgmm.ml import driver, em
 from bayesgmm.plots.style import PALETTE, dress, new_figure
 
 TARGETS = {(100_000, 10, 10): 25, (1_000_000, 2, 5): 25, (200_000, 16, 32): 25, (20_000, 50, 20): 8}
@@ -60,21 +60,13 @@ def case(n: int, d: int, k: int, separation: float = 2.0, seed: int = 0) -> Case
     return Case(X, Mixture(np.full(k, 1 / k), near, np.tile(np.eye(d), (k, 1, 1))))
 
 
-def ours(given: Case, max_iter: int, tol: float = 0.0, floor: float = 0.0) -> em.EMResult:
+def ours(given: Case, max_iter: int, tol: float = 0.0, floor: float = 0.0) -> driver.EMResult:
     """Our EM from the one start."""
     n, d = given.X.shape
     weights = np.broadcast_to(1.0, n)
     starts = Mixture(*(part[None] for part in given.start))
-    return em.run(
-        starts,
-        given.X,
-        weights,
-        frame_of(given.X, weights),
-        family("VVV"),
-        tol=tol,
-        max_iter=max_iter,
-        floor=np.full(d, floor),
-    )
+    data = em.Data(given.X, weights, frame_of(given.X, weights), np.full(d, floor))
+    return driver.run(starts, data, family("VVV"), tol=tol, max_iter=max_iter)
 
 
 def theirs(given: Case, max_iter: int, tol: float = 0.0, floor: float = 0.0) -> GaussianMixture:

@@ -5,12 +5,12 @@ another will need, and threads use all cores with one compiled program. Tracing 
 it is not done in the background. Progress and interruption happen between chunks.
 """
 
-import os
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event, Lock
 from typing import Any
 
+from bayesgmm.gaussian.chunks import available_cores
 from bayesgmm.gaussian.precision import float64
 
 type Progress = Callable[[str, int, int], None]
@@ -19,11 +19,6 @@ type Progress = Callable[[str, int, int], None]
 
 def silent(what: str, done: int, total: int) -> None:
     """Progress that nobody watches."""
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 _compiler = ThreadPoolExecutor(1, thread_name_prefix="bayesgmm-compiler")
@@ -80,7 +75,7 @@ def side_by_side[State, Output](
             tick()
         return state, outputs
 
-    with ThreadPoolExecutor(min(cores(), len(states))) as pool:
+    with ThreadPoolExecutor(min(available_cores(), len(states))) as pool:
         try:
             results = list(pool.map(chain, range(len(states))))
         except BaseException:

@@ -31,7 +31,8 @@ from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.lowering import remembered
 from bayesgmm.gaussian.mixture import Mixture, log_responsibilities, moments
 from bayesgmm.gaussian.precision import float64
-from bayesgmm.ml.restarts import MaximumLikelihood, Problem
+from bayesgmm.ml.optima import MaximumLikelihood
+from bayesgmm.ml.problem import Problem
 
 INFERENCES = ("nuts", "vi")
 GIVE_UP_FACTOR = 2.0

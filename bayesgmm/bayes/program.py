@@ -23,7 +23,7 @@ from numpyro import handlers
 
 from bayesgmm.bayes import fuse
 from bayesgmm.data.errors import InputError, nearest
-from bayesgmm.ml.restarts import Problem
+from bayesgmm.ml.problem import Problem
 
 CLUSTER_PLATE = "cluster"
 RESERVED = ("chain", "draw", "cluster", "feature", "feature_bis", "obs_id", "mode")

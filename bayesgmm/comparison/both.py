@@ -21,7 +21,8 @@ from bayesgmm.bayes.target import Data, Target
 from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.precision import float64
 from bayesgmm.ml import restarts
-from bayesgmm.ml.restarts import MaximumLikelihood, Problem
+from bayesgmm.ml.optima import MaximumLikelihood
+from bayesgmm.ml.problem import Problem, check_components
 from bayesgmm.ml.uncertainty import StandardErrors, standard_errors
 
 FAMILY_OF_PROGRAM = {
@@ -98,7 +99,7 @@ def join(
         program.name,
         program.sha256,
         family_of(program)[1],
-        ml,
+        ml.in_full(),
         posterior,
         provenance,
     )
@@ -117,7 +118,7 @@ def fit_both(
     progress: Progress = silent,
 ) -> Both:
     """Fit k components by EM and by the program; the program compiles while EM runs."""
-    restarts.check_components(k, problem)
+    check_components(k, problem)
     target, data = bayes.prepare(problem, program, k, priors)
     ahead(target, data, settings)
     progress("maximum likelihood", 0, 1)

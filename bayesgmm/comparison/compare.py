@@ -27,7 +27,7 @@ from bayesgmm.data.ranges import component_range
 from bayesgmm.data.table import Table, read_table
 from bayesgmm.gaussian.families import families_for
 from bayesgmm.ml import restarts
-from bayesgmm.ml.restarts import Problem
+from bayesgmm.ml.problem import Problem, check_components
 from bayesgmm.ml.selection import Selection, check_criterion, scan
 
 FAMILY_STARTS = 12  # of each cell of the grid that is one sentence here
@@ -373,7 +373,7 @@ def run(
         )
     problem = Problem.of(table)
     for k in ks:
-        restarts.check_components(k, problem)
+        check_components(k, problem)
     prepared = [bayes.prepare(problem, program, k, priors) for k in ks]
     for target, data in prepared:
         pair.ahead(target, data, settings)

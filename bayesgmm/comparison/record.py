@@ -18,7 +18,8 @@ from bayesgmm.data.plain import plain
 from bayesgmm.data.table import Table
 from bayesgmm.gaussian.families import family
 from bayesgmm.gaussian.mixture import Mixture
-from bayesgmm.ml.restarts import MaximumLikelihood, Optimum, Problem
+from bayesgmm.ml.optima import MaximumLikelihood, Optimum
+from bayesgmm.ml.problem import Problem
 from bayesgmm.ml.uncertainty import StandardErrors
 
 CHAIN = ("chain", "draw")

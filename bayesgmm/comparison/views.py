@@ -8,8 +8,9 @@ from numpy.typing import ArrayLike
 from bayesgmm.comparison.both import Both
 from bayesgmm.data.errors import InputError
 from bayesgmm.gaussian.families import Family
-from bayesgmm.gaussian.mixture import Mixture, responsibilities
-from bayesgmm.ml.restarts import MaximumLikelihood, Problem
+from bayesgmm.gaussian.mixture import Mixture, most_probable
+from bayesgmm.ml.optima import MaximumLikelihood
+from bayesgmm.ml.problem import Problem
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,6 +24,16 @@ def in_shape(matrices: np.ndarray, member: Family) -> np.ndarray:
     diagonals = np.diagonal(matrices, axis1=1, axis2=2)
     shapes = {"EEE": matrices[0], "VVI": diagonals, "VII": diagonals[:, 0]}
     return np.array(shapes.get(member.name, matrices))
+
+
+def precisions(mixture: Mixture) -> tuple[np.ndarray, np.ndarray]:
+    """Inverse covariances (k, d, d), and their upper Cholesky factors, as scikit-learn has them."""
+    factors = np.asarray(mixture.scale_tril)
+    if mixture.is_diagonal:
+        eye = np.eye(factors.shape[-1])
+        return (1 / mixture.variances)[..., None] * eye, (1 / factors)[..., None] * eye
+    covariances = np.asarray(mixture.covariances)
+    return np.linalg.inv(covariances), np.swapaxes(np.linalg.inv(factors), -1, -2)
 
 
 def full_matrices(given: ArrayLike, member: Family, k: int, d: int) -> np.ndarray:
@@ -59,6 +70,8 @@ def sample(
     at = (np.arange(n_samples), labels) if stacked else (labels,)
     means, factors = mixture.means[at], mixture.scale_tril[at]
     noise = rng.standard_normal(means.shape)
+    if mixture.is_diagonal:
+        return means + factors * noise, labels
     return means + np.einsum("nab,nb->na", factors, noise), labels
 
 
@@ -104,7 +117,7 @@ def ml_clusters(ml: MaximumLikelihood, problem: Problem) -> "Figure":
     mixture = ml.mixture
     return plots.figure_of_clusters(
         problem.X,
-        responsibilities(mixture, problem.X).argmax(1),
+        most_probable(mixture, problem.X),
         mixture.means,
         mixture.covariances,
         weights=mixture.weights,

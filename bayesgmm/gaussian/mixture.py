@@ -25,20 +25,46 @@ class Mixture(NamedTuple):
     Attributes:
         weights: shape (..., k), non-negative, summing to one; a component of weight zero is absent.
         means: shape (..., k, d), in the units of the data.
-        scale_tril: shape (..., k, d, d), lower Cholesky factors of the covariances.
+        scale_tril: shape (..., k, d, d), lower Cholesky factors of the covariances; or (..., k, d),
+            their diagonals alone, which say everything where columns are not correlated.
     """
 
     weights: Float[Array, "*s k"]
     means: Float[Array, "*s k d"]
-    scale_tril: Float[Array, "*s k d d"]
+    scale_tril: Float[Array, "*s k d d"] | Float[Array, "*s k d"]
 
     @property
     def n_components(self) -> int:
         return int(self.weights.shape[-1])
 
     @property
+    def is_diagonal(self) -> bool:
+        """Whether only the diagonals of the Cholesky factors are kept."""
+        return self.scale_tril.ndim == self.means.ndim
+
+    @property
     def covariances(self) -> Float[Array, "*s k d d"]:
-        return self.scale_tril @ _library(self.scale_tril).swapaxes(self.scale_tril, -1, -2)
+        factors = full(self).scale_tril
+        return factors @ _library(factors).swapaxes(factors, -1, -2)
+
+    @property
+    def variances(self) -> Float[Array, "*s k d"]:
+        """The diagonals of the covariances."""
+        squares = _library(self.scale_tril).square(self.scale_tril)
+        return squares if self.is_diagonal else squares.sum(-1)
+
+
+def full(mixture: Mixture) -> Mixture:
+    """The same mixture with whole Cholesky factors."""
+    if not mixture.is_diagonal:
+        return mixture
+    eye = _library(mixture.scale_tril).eye(mixture.means.shape[-1])
+    return mixture._replace(scale_tril=mixture.scale_tril[..., None] * eye)
+
+
+def uncorrelated(mixture: Mixture) -> Mixture:
+    """The mixture of the same variances without correlations; diagonals alone are kept."""
+    return mixture._replace(scale_tril=_library(mixture.weights).sqrt(mixture.variances))
 
 
 def whitener(scale_tril: Float[Array, "*s d d"]) -> Float[Array, "*s d d"]:
@@ -132,12 +158,30 @@ def _log_joint_of(mixture: Mixture) -> Callable[[Float[Array, "b d"]], Float[Arr
     """The function from rows to their log joint densities."""
     xp = _library(mixture.weights)
     d = mixture.means.shape[-1]
+    if mixture.is_diagonal:
+        return _uncorrelated_log_joint_of(mixture)
     transposed = xp.swapaxes(whitener(mixture.scale_tril), -1, -2)
     const = _log(mixture.weights) - half_log_det(mixture.scale_tril) - d * LOG_2PI / 2
 
     def joint(X: Array) -> Array:
         white = (X[..., None, :, :] - mixture.means[..., :, None, :]) @ transposed
         return xp.swapaxes(const[..., :, None] - (white**2).sum(-1) / 2, -1, -2)
+
+    return joint
+
+
+def _uncorrelated_log_joint_of(
+    mixture: Mixture,
+) -> Callable[[Float[Array, "b d"]], Float[Array, "*s b k"]]:
+    xp = _library(mixture.weights)
+    d = mixture.means.shape[-1]
+    const = _log(mixture.weights) - xp.log(mixture.scale_tril).sum(-1) - d * LOG_2PI / 2
+
+    def joint(X: Array) -> Array:
+        apart = X[..., :, None, :] - mixture.means[..., None, :, :]
+        return (
+            const[..., None, :] - xp.square(apart / mixture.scale_tril[..., None, :, :]).sum(-1) / 2
+        )
 
     return joint
 
@@ -177,5 +221,11 @@ def permute(mixture: Mixture, order: Int[np.ndarray, "*s k"]) -> Mixture:
     return Mixture(
         np.take_along_axis(np.asarray(mixture.weights), order, -1),
         np.take_along_axis(np.asarray(mixture.means), order[..., None], -2),
-        np.take_along_axis(np.asarray(mixture.scale_tril), order[..., None, None], -3),
+        _permuted(np.asarray(mixture.scale_tril), order),
     )
+
+
+def _permuted(factors: np.ndarray, order: np.ndarray) -> np.ndarray:
+    """Factors of one axis or two for each component, in that order."""
+    index = order.reshape(order.shape + (1,) * (factors.ndim - order.ndim))
+    return np.take_along_axis(factors, index, order.ndim - 1)

@@ -2,10 +2,12 @@
 
 A family is a sharing of what the components have in common within a structure that all their
 covariances have. Both are functions of expected counts (..., k), scatter matrices (..., k, d, d)
-and the current Cholesky factors (..., k, d, d). Where the maximum has no closed form, one call
-climbs from the current covariances by exact maximisations over one part at a time, once each (ECM,
-Meng and Rubin 1993); so EM never descends, and ends where the likelihood is stationary. Components
-whose count is zero change nothing.
+and the current Cholesky factors (..., k, d, d); where columns are not correlated, of the diagonals
+(..., k, d) of both, and then those of the covariances come back.
+
+Where the maximum has no closed form, one call climbs from the current covariances by exact
+maximisations over one part at a time, once each (ECM, Meng and Rubin 1993); so EM never descends,
+and ends where the likelihood is stationary. Components whose count is zero change nothing.
 
 Source: Celeux and Govaert (1995); common axes: Flury and Gautschi (1986), with all the weights of
 one turn held fixed.
@@ -20,29 +22,28 @@ from jaxtyping import Float
 from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.mixture import half_log_det, whitener
 
-type Project = Callable[
-    [Float[Array, "*s k"], Float[Array, "*s k d d"], Float[Array, "*s k d d"]],
-    Float[Array, "*s k d d"],
-]
+type Project = Callable[[Float[Array, "*s k"], Array, Array], Array]
 
 
 def own(counts: Array, scatter: Array, current: Array) -> Array:
     """Every component its own covariance: W_k / n_k."""
-    return scatter / jnp.where(counts > 0, counts, 1.0)[..., None, None]
+    return scatter / per_component(jnp.where(counts > 0, counts, 1.0), scatter)
 
 
 def pooled(counts: Array, scatter: Array, current: Array) -> Array:
     """One covariance for all: sum_k W_k / n."""
-    return jnp.broadcast_to(_pooled(counts, scatter)[..., None, :, :], scatter.shape)
+    return jnp.broadcast_to(_pooled(counts, scatter), scatter.shape)
 
 
 def equal_volume(counts: Array, scatter: Array, current: Array) -> Array:
     """Covariances of one determinant: v W_k / |W_k|^(1/d), v = sum_k |W_k|^(1/d) / n."""
     present = counts > 0
-    eye = jnp.eye(scatter.shape[-1])
-    volumes = _volumes(jnp.linalg.cholesky(jnp.where(present[..., None, None], scatter, eye)))
+    one = jnp.eye(scatter.shape[-1]) if _are_matrices(counts, scatter) else 1.0
+    volumes = _volumes(
+        counts, factors(jnp.where(per_component(present, scatter), scatter, one), counts)
+    )
     volume = jnp.where(present, volumes, 0.0).sum(-1) / counts.sum(-1)
-    return (volume[..., None] / volumes)[..., None, None] * scatter
+    return per_component(volume[..., None] / volumes, scatter) * scatter
 
 
 def proportional(counts: Array, scatter: Array, current: Array) -> Array:
@@ -51,18 +52,28 @@ def proportional(counts: Array, scatter: Array, current: Array) -> Array:
     freedom = jnp.where(present, counts, 1.0) * scatter.shape[-1]
 
     def common(volumes: Array) -> Array:
-        return _pooled(counts, scatter / volumes[..., None, None])
+        return _pooled(counts, scatter / per_component(volumes, scatter))
 
-    white = whitener(jnp.linalg.cholesky(common(_volumes(current))))
-    squares = jnp.einsum("...ab,...kbc,...ac->...k", white, scatter, white)
+    squares = _traces(counts, factors(common(_volumes(counts, current)), counts), scatter)
     volumes = jnp.where(present, squares / freedom, 1.0)
-    return volumes[..., None, None] * common(volumes)[..., None, :, :]
+    return per_component(volumes, scatter) * common(volumes)
+
+
+def _traces(counts: Array, scale_tril: Array, scatter: Array) -> Array:
+    """tr(W_k inv(C)) of one C = L L'."""
+    if not _are_matrices(counts, scatter):
+        return (scatter / jnp.square(scale_tril)).sum(-1)
+    white = whitener(scale_tril)[..., 0, :, :]
+    return jnp.einsum("...ab,...kbc,...ac->...k", white, scatter, white)
 
 
 def spherical(sharing: Project) -> Project:
     """Multiples of the identity."""
 
     def project(counts: Array, scatter: Array, current: Array) -> Array:
+        if not _are_matrices(counts, scatter):
+            variances = scatter.mean(-1, keepdims=True)
+            return sharing(counts, jnp.broadcast_to(variances, scatter.shape), current)
         d = scatter.shape[-1]
         variances = jnp.trace(scatter, axis1=-2, axis2=-1) / d
         return sharing(counts, variances[..., None, None] * jnp.eye(d), current)
@@ -74,7 +85,10 @@ def diagonal(sharing: Project) -> Project:
     """The columns as principal axes."""
 
     def project(counts: Array, scatter: Array, current: Array) -> Array:
-        return sharing(counts, scatter * jnp.eye(scatter.shape[-1]), current)
+        matrices = _are_matrices(counts, scatter)
+        return sharing(
+            counts, scatter * jnp.eye(scatter.shape[-1]) if matrices else scatter, current
+        )
 
     return project
 
@@ -142,12 +156,31 @@ def _inverse_variances(counts: Array, covariances: Array) -> Array:
 
 
 def _pooled(counts: Array, scatter: Array) -> Array:
-    return scatter.sum(-3) / counts.sum(-1)[..., None, None]
+    """One for all components, shape (..., 1, d, d) or (..., 1, d)."""
+    axis = counts.ndim - 1
+    return scatter.sum(axis, keepdims=True) / per_component(counts.sum(-1, keepdims=True), scatter)
 
 
-def _volumes(scale_tril: Array) -> Array:
-    """|Sigma|^(1/d) from Cholesky factors."""
-    return jnp.exp(2 * half_log_det(scale_tril) / scale_tril.shape[-1])
+def _volumes(counts: Array, scale_tril: Array) -> Array:
+    """|Sigma|^(1/d) from Cholesky factors or their diagonals."""
+    matrices = _are_matrices(counts, scale_tril)
+    half = half_log_det(scale_tril) if matrices else jnp.log(scale_tril).sum(-1)
+    return jnp.exp(2 * half / scale_tril.shape[-1])
+
+
+def _are_matrices(counts: Array, parts: Array) -> bool:
+    """Whether each component's part is a matrix, and not its diagonal alone."""
+    return parts.ndim == counts.ndim + 2
+
+
+def per_component(values: Array, parts: Array) -> Array:
+    """One value for each component, to go with their matrices or diagonals."""
+    return values.reshape(values.shape + (1,) * (parts.ndim - values.ndim))
+
+
+def factors(covariances: Array, counts: Array) -> Array:
+    """Cholesky factors (..., k, d, d) of matrices; square roots (..., k, d) of diagonals."""
+    return (jnp.linalg.cholesky if _are_matrices(counts, covariances) else jnp.sqrt)(covariances)
 
 
 def _diagonal(values: Array) -> Array:

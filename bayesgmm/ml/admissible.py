@@ -20,6 +20,9 @@ def relative_eigenvalues(mixture: Mixture) -> Float[np.ndarray, "*s k d"]:
 
     They are those of L^-1 Sigma_k L^-T, where W = L L', with columns scaled to unit variance first.
     """
+    if mixture.is_diagonal:
+        pooled = (mixture.weights[..., None] * mixture.variances).sum(-2, keepdims=True)
+        return np.sort(mixture.variances / pooled)
     factors = np.asarray(mixture.scale_tril)
     pooled_factors = np.sqrt(np.asarray(mixture.weights))[..., None, None] * factors
     pooled = np.einsum("...kab,...kcb->...ac", pooled_factors, pooled_factors)

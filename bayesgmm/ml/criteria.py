@@ -1,7 +1,6 @@
 """Information criteria; for all of them smaller is better."""
 
 import numpy as np
-from jaxtyping import Float
 
 
 def aic(log_likelihood: float, n_parameters: int) -> float:
@@ -24,9 +23,16 @@ def bic(log_likelihood: float, n_parameters: int, n: float) -> float:
 def icl(
     log_likelihood: float,
     n_parameters: int,
-    resp: Float[np.ndarray, "n k"],
-    row_weights: Float[np.ndarray, " n"],
+    n: float,
+    log_certainty: float,
 ) -> float:
-    """BIC - 2 sum_i log max_k r_ik (Biernacki, Celeux and Govaert 2000, the MAP version)."""
-    certainty = float(row_weights @ np.log(resp.max(1)))
-    return bic(log_likelihood, n_parameters, float(row_weights.sum())) - 2 * certainty
+    """BIC - 2 sum_i log max_k r_ik (Biernacki, Celeux and Govaert 2000, the MAP version).
+
+    Args:
+        log_likelihood: of the mixture.
+        n_parameters: free parameters.
+        n: rows.
+        log_certainty: that sum, the log-likelihood with every row in its most probable component
+            less `log_likelihood`.
+    """
+    return bic(log_likelihood, n_parameters, n) - 2 * log_certainty

@@ -6,19 +6,18 @@ al. 2000), twice if that finds better, and families of one k try each other's op
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Float
 from numpy.random import Generator
 
 from bayesgmm.gaussian.families import Family
 from bayesgmm.gaussian.mixture import Mixture
-from bayesgmm.gaussian.sweep import Frame
-from bayesgmm.ml import em
 from bayesgmm.ml.admissible import refusals
+from bayesgmm.ml.driver import EMResult, run
+from bayesgmm.ml.em import Data
 
 ROWS = 4000
 MAPS = 24
@@ -41,33 +40,25 @@ class Heat(NamedTuple):
 
 @dataclass(frozen=True)
 class Track:
-    """What all starts climb on; the arguments of `em.run`."""
+    """What all starts climb on, and when they stop; the arguments of `driver.run`."""
 
-    X: Float[np.ndarray, "n d"]
-    row_weights: Float[np.ndarray, " n"]
-    frame: Frame
-    floor: Float[np.ndarray, " d"]
-    prior: em.Prior | None
+    data: Data
     tol: float
     max_iter: int
 
 
-def climb(heats: Sequence[Heat], track: Track, max_iter: int | None = None) -> list[em.EMResult]:
+def climb(heats: Sequence[Heat], track: Track, max_iter: int | None = None) -> list[EMResult]:
     """EM from every start of every cell, as one batch; one result for each cell."""
     families = tuple({heat.family.durable_name: heat.family for heat in heats}.values())
     k_max = max(heat.starts.n_components for heat in heats)
     padded = [_pad(heat.starts, k_max) for heat in heats]
-    result = em.run(
+    result = run(
         Mixture(*(np.concatenate(parts) for parts in zip(*padded, strict=True))),
-        track.X,
-        track.row_weights,
-        track.frame,
+        track.data,
         families,
         tol=track.tol,
         max_iter=track.max_iter if max_iter is None else max_iter,
-        floor=track.floor,
         which=np.concatenate([[families.index(h.family)] * h.size for h in heats]),
-        prior=track.prior,
     )
     ends = np.cumsum([heat.size for heat in heats])
     return [
@@ -78,7 +69,7 @@ def climb(heats: Sequence[Heat], track: Track, max_iter: int | None = None) -> l
 
 def raced(
     heats: Sequence[Heat], track: Track, finalists: int | None, rng: Generator
-) -> list[em.EMResult]:
+) -> list[EMResult]:
     """The starts that won their race, at their ends; all starts where no race is worth while.
 
     Args:
@@ -88,7 +79,7 @@ def raced(
             `WINNERS` where there are more than `ROWS` rows.
         rng: chooses the rows of the first round where there are so many.
     """
-    many = len(track.X) > ROWS
+    many = len(track.data.X) > ROWS
     if all(heat.size <= (finalists or WINNERS) for heat in heats) or not (many or finalists):
         return climb(heats, track)
     rounds = [(track, finalists or WINNERS)]
@@ -102,15 +93,13 @@ def raced(
     return [_continued(lead.result, end) for lead, end in zip(ahead, ends, strict=True)]
 
 
-def improved(
-    heats: Sequence[Heat], results: Sequence[em.EMResult], track: Track
-) -> list[em.EMResult]:
+def improved(heats: Sequence[Heat], results: Sequence[EMResult], track: Track) -> list[EMResult]:
     """The results, and with them whatever rearranging their best mixtures found better.
 
     Nothing is tried for a single start, whose end was asked for, nor where every try would be dear.
     """
     found = list(results)
-    if len(track.X) > ROWS:
+    if len(track.data.X) > ROWS:
         return found
     left = [i for i, heat in enumerate(heats) if heat.size > 1 and heat.starts.n_components > 1]
     tops = {i: _best(heats[i].family, found[i]) for i in left}
@@ -145,7 +134,7 @@ def _alike(one: Heat, other: Heat) -> bool:
     return one.starts.n_components == other.starts.n_components
 
 
-def _best(family: Family, result: em.EMResult) -> Top | None:
+def _best(family: Family, result: EMResult) -> Top | None:
     state = result.state
     values = np.where(_reasons(family, result), -np.inf, state.log_likelihood)
     i = int(np.argmax(values))
@@ -154,7 +143,7 @@ def _best(family: Family, result: em.EMResult) -> Top | None:
     return Top(float(values[i]), Mixture(*(part[i] for part in state.mixture)))
 
 
-def _reasons(family: Family, result: em.EMResult) -> list[str]:
+def _reasons(family: Family, result: EMResult) -> list[str]:
     state = result.state
     regular = np.isfinite(state.log_likelihood) & ~state.collapsed
     return refusals(family, state.mixture, result.counts, regular)
@@ -179,22 +168,29 @@ def rearranged(mixture: Mixture) -> Mixture:
     """
     k = mixture.n_components
     lost, halved = (index.ravel() for index in np.nonzero(~np.eye(k, dtype=bool)))
-    values, vectors = np.linalg.eigh(mixture.covariances)
-    step = SPLIT * np.sqrt(values[:, -1:]) * vectors[:, :, -1]
-    rest = mixture.covariances - step[:, :, None] * step[:, None, :]
-    weights = np.repeat(mixture.weights[None], len(lost), 0)
-    means = np.repeat(mixture.means[None], len(lost), 0)
-    covariances = np.repeat(mixture.covariances[None], len(lost), 0)
+    step, halves = _halves(mixture)
+    weights, means, factors = (np.repeat(part[None], len(lost), 0) for part in mixture)
     every = np.arange(len(lost))
     weights[every, halved] = weights[every, lost] = mixture.weights[halved] / 2
     means[every, halved] = mixture.means[halved] + step[halved]
     means[every, lost] = mixture.means[halved] - step[halved]
-    covariances[every, halved] = covariances[every, lost] = rest[halved]
+    factors[every, halved] = factors[every, lost] = halves[halved]
     weights /= weights.sum(1, keepdims=True)
-    return Mixture(weights, means, np.linalg.cholesky(covariances))
+    return Mixture(weights, means, factors)
 
 
-def _joined(one: em.EMResult, more: em.EMResult) -> em.EMResult:
+def _halves(mixture: Mixture) -> tuple[np.ndarray, np.ndarray]:
+    """How far the halves of each component lie from its mean, and the factors of both."""
+    if mixture.is_diagonal:
+        d = mixture.means.shape[1]
+        step = SPLIT * mixture.scale_tril * (np.arange(d) == mixture.scale_tril.argmax(1)[:, None])
+        return step, np.sqrt(mixture.variances - np.square(step))
+    values, vectors = np.linalg.eigh(mixture.covariances)
+    step = SPLIT * np.sqrt(values[:, -1:]) * vectors[:, :, -1]
+    return step, np.linalg.cholesky(mixture.covariances - step[:, :, None] * step[:, None, :])
+
+
+def _joined(one: EMResult, more: EMResult) -> EMResult:
     """The starts of both."""
     steps = max(one.history.shape[1], more.history.shape[1])
     histories = [
@@ -202,23 +198,23 @@ def _joined(one: em.EMResult, more: em.EMResult) -> em.EMResult:
         for part in (one, more)
     ]
     state = jax.tree.map(lambda a, b: np.concatenate([a, b]), one.state, more.state)
-    return em.EMResult(state, np.concatenate(histories), np.concatenate([one.counts, more.counts]))
+    return EMResult(state, np.concatenate(histories), np.concatenate([one.counts, more.counts]))
 
 
 class Leaders(NamedTuple):
     """Where the leading starts of a cell are, and what they did so far."""
 
     kept: Heat
-    result: em.EMResult
+    result: EMResult
 
 
-def _leaders(heat: Heat, result: em.EMResult, most: int) -> Leaders:
+def _leaders(heat: Heat, result: EMResult, most: int) -> Leaders:
     """The best starts of a cell, admissible ones first, each place once while there are others."""
     values, reasons = result.state.log_likelihood, _reasons(heat.family, result)
     order = sorted(range(len(values)), key=lambda i: (bool(reasons[i]), -values[i]))
     again = [i for before, i in itertools.pairwise(order) if _same(values, before, i, reasons)]
     chosen = np.array(([i for i in order if i not in again] + again)[:most])
-    kept: em.EMResult = jax.tree.map(lambda leaf: leaf[chosen], result)
+    kept: EMResult = jax.tree.map(lambda leaf: leaf[chosen], result)
     return Leaders(Heat(heat.family, kept.state.mixture), kept)
 
 
@@ -226,36 +222,34 @@ def _same(values: np.ndarray, i: int, j: int, reasons: Sequence[str]) -> bool:
     return bool(abs(values[i] - values[j]) < SAME_PLACE and bool(reasons[i]) == bool(reasons[j]))
 
 
-def _continued(race: em.EMResult, end: em.EMResult) -> em.EMResult:
+def _continued(race: EMResult, end: EMResult) -> EMResult:
     """What starts did in the race and after it."""
     state = end.state._replace(n_maps=race.state.n_maps + end.state.n_maps)
-    return em.EMResult(state, np.concatenate([race.history, end.history], axis=1), end.counts)
+    return EMResult(state, np.concatenate([race.history, end.history], axis=1), end.counts)
 
 
 def _some_rows(track: Track, rng: Generator) -> Track:
-    used = np.flatnonzero(track.row_weights > 0)
+    X, row_weights = track.data.X, track.data.row_weights
+    used = np.flatnonzero(row_weights > 0)
     rows = np.sort(rng.choice(used, min(ROWS, used.size), replace=False))
-    content: dict[str, Any] = vars(track) | {
-        "X": track.X[rows],
-        "row_weights": track.row_weights[rows],
-    }
-    return Track(**content)
+    return replace(track, data=track.data._replace(X=X[rows], row_weights=row_weights[rows]))
 
 
 def _pad(batch: Mixture, k: int) -> Mixture:
     """The same mixtures with absent components, of weight zero, up to k."""
     extra = k - batch.n_components
     s, _, d = batch.means.shape
-    eye = np.broadcast_to(np.eye(d), (s, extra, d, d))
+    unit = np.ones(d) if batch.is_diagonal else np.eye(d)
+    alone = np.broadcast_to(unit, (s, extra, *unit.shape))
     return Mixture(
         np.concatenate([batch.weights, np.zeros((s, extra))], 1),
         np.concatenate([batch.means, np.zeros((s, extra, d))], 1),
-        np.concatenate([batch.scale_tril, eye], 1),
+        np.concatenate([batch.scale_tril, alone], 1),
     )
 
 
-def _unpadded(result: em.EMResult, heat: Heat) -> em.EMResult:
+def _unpadded(result: EMResult, heat: Heat) -> EMResult:
     k = heat.starts.n_components
     mixture = Mixture(*(part[:, :k] for part in result.state.mixture))
     state = result.state._replace(mixture=mixture)
-    return em.EMResult(state, result.history, result.counts[:, :k])
+    return EMResult(state, result.history, result.counts[:, :k])

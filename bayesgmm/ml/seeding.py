@@ -27,6 +27,7 @@ class Rows(NamedTuple):
     white: Float[np.ndarray, "m d"]
     scaled: Float[np.ndarray, "m d"]
     mass: Float[np.ndarray, " m"]
+    correlated: bool
 
 
 def starts(
@@ -37,6 +38,8 @@ def starts(
     n_starts: int,
     rng: Generator,
     method: str = "mixed",
+    *,
+    correlated: bool = True,
 ) -> Mixture:
     """A stack of starting mixtures, shape (n_starts, k, ...), in the user's units.
 
@@ -50,17 +53,23 @@ def starts(
         method: "kmeans", "k-means++", "random_from_data", "random", "agglomerative", or "mixed",
             which takes the first four in turn and the last once, on whitened and on scaled rows:
             none of them alone finds the best optimum of every data set.
+        correlated: whether columns may be; if not, rows are scaled and not whitened, and diagonals
+            stand for the covariances.
     """
     chosen = _subsample(row_weights, rng)
     Z = (X[chosen] - frame.shift) / frame.scale
     mass = row_weights[chosen]
-    Z_white, colour = _whiten(Z, mass)
-    rows = Rows(Z_white, Z, mass)
+    white, colour = _whiten(Z, mass) if correlated else (Z, None)
+    rows = Rows(white, Z, mass, correlated)
     first, *others = METHODS[method]
     in_turn = islice(cycle([first, *others]), 1, n_starts)
     makers = [first, *(ONCE if method == "mixed" else ()), *in_turn][:n_starts]
     drawn = [maker(rows, k, rng) for maker in makers]
     weights, means, covariances = (np.stack(part) for part in zip(*drawn, strict=True))
+    if colour is None:
+        return Mixture(
+            weights, frame.shift + means * frame.scale, np.sqrt(covariances) * frame.scale
+        )
     units = np.asarray(frame.scale)[:, None] * colour
     means = frame.shift + means @ units.T
     scale_tril = np.linalg.cholesky(units @ covariances @ units.T)
@@ -103,51 +112,58 @@ def _nearest(Z: np.ndarray, centres: np.ndarray) -> Int[np.ndarray, " n"]:
     return _squared_distances(Z, centres).argmin(1)
 
 
-def _partition(
+type Parts = tuple[np.ndarray, ...]
+"""Weights, means and covariances of one start, on whitened rows."""
+
+
+def _groups(
     Z: np.ndarray, mass: np.ndarray, labels: np.ndarray, centres: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weights, means and covariances of a hard partition, small groups shrunk to the pooled."""
-    d = Z.shape[1]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The mass and the mean of each group of a partition; an empty one keeps its centre."""
     resp = mass * (labels == np.arange(len(centres))[:, None])
     counts = resp.sum(1)
     means = np.where(counts[:, None] > 0, resp @ Z / np.maximum(counts, 1e-300)[:, None], centres)
-    centred = Z - means[labels]
-    scatter = np.einsum("kn,na,nb->kab", resp, centred, centred)
-    pooled = scatter.sum(0) / counts.sum() + 1e-6 * np.eye(d)
-    prior = SHRINKAGE_ROWS * d
-    covariances = (scatter + prior * pooled) / (counts + prior)[:, None, None]
+    return counts, means
+
+
+def _partition(rows: Rows, labels: np.ndarray, centres: np.ndarray) -> Parts:
+    """Weights, means and covariances of a hard partition, small groups shrunk to the pooled."""
+    Z, d = rows.white, rows.white.shape[1]
+    counts, means = _groups(Z, rows.mass, labels, centres)
+    apart = np.sqrt(rows.mass)[:, None] * (Z - means[labels])
+    groups = [apart[labels == j] for j in range(len(centres))]
+    scatter = np.stack([g.T @ g if rows.correlated else np.square(g).sum(0) for g in groups])
+    pooled = scatter.sum(0) / counts.sum() + 1e-6 * (np.eye(d) if rows.correlated else 1.0)
+    prior = SHRINKAGE_ROWS * d if rows.correlated else SHRINKAGE_ROWS
+    shrunk = counts.reshape(-1, *[1] * pooled.ndim) + prior
     weights = (counts + 1.0) / (counts + 1.0).sum()
-    return weights, means, covariances
-
-
-type Parts = tuple[np.ndarray, ...]
-"""Weights, means and covariances of one start, on whitened rows."""
+    return weights, means, (scatter + prior * pooled) / shrunk
 
 
 def _kmeans(rows: Rows, k: int, rng: Generator) -> Parts:
     Z, mass = rows.white, rows.mass
     centres = _plus_plus(Z, mass, k, rng)
     for _ in range(LLOYD_STEPS):
-        centres = _partition(Z, mass, _nearest(Z, centres), centres)[1]
-    return _partition(Z, mass, _nearest(Z, centres), centres)
+        centres = _groups(Z, mass, _nearest(Z, centres), centres)[1]
+    return _partition(rows, _nearest(Z, centres), centres)
 
 
 def _plus_plus_only(rows: Rows, k: int, rng: Generator) -> Parts:
     centres = _plus_plus(rows.white, rows.mass, k, rng)
-    return _partition(rows.white, rows.mass, _nearest(rows.white, centres), centres)
+    return _partition(rows, _nearest(rows.white, centres), centres)
 
 
 def _random_rows(rows: Rows, k: int, rng: Generator) -> Parts:
     """Equal weights, means at random rows, the covariance of the whole data."""
     n, d = rows.white.shape
     centres = rows.white[rng.choice(n, k, replace=n < k, p=rows.mass / rows.mass.sum())]
-    return np.full(k, 1 / k), centres, np.broadcast_to(np.eye(d), (k, d, d))
+    unit = np.eye(d) if rows.correlated else np.ones(d)
+    return np.full(k, 1 / k), centres, np.broadcast_to(unit, (k, *unit.shape))
 
 
 def _random_labels(rows: Rows, k: int, rng: Generator) -> Parts:
     n, d = rows.white.shape
-    labels = np.asarray(rng.integers(k, size=n))
-    return _partition(rows.white, rows.mass, labels, np.zeros((k, d)))
+    return _partition(rows, np.asarray(rng.integers(k, size=n)), np.zeros((k, d)))
 
 
 def _agglomerated(rows: Rows, k: int, rng: Generator) -> Parts:
@@ -164,7 +180,7 @@ def _merged(rows: Rows, Z: np.ndarray, k: int) -> Parts:
         labels: np.ndarray = fcluster(_merges(Z.tobytes(), len(Z)), k, "maxclust") - 1
     else:
         labels = np.arange(len(Z))
-    return _partition(rows.white, rows.mass, labels, np.zeros((k, Z.shape[1])))
+    return _partition(rows, labels, np.zeros((k, Z.shape[1])))
 
 
 @lru_cache(maxsize=2)

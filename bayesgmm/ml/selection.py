@@ -15,7 +15,8 @@ from bayesgmm.data.scalars import whole
 from bayesgmm.data.table import Table, check_spread, read_table
 from bayesgmm.gaussian.families import families_for, family
 from bayesgmm.ml import restarts
-from bayesgmm.ml.restarts import MaximumLikelihood, Problem
+from bayesgmm.ml.optima import MaximumLikelihood
+from bayesgmm.ml.problem import Problem, check_components
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -307,7 +308,7 @@ def _family_names(covariance_types: object) -> list[str]:
 
 def _reason(table: Table, k: int) -> str:
     try:
-        restarts.check_components(k, Problem.of(table))
+        check_components(k, Problem.of(table))
     except InputError as error:
         return str(error)
     return ""

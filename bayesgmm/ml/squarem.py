@@ -36,8 +36,8 @@ def _norm(tree: Mixture) -> Array:
 
 def _coordinates(mixture: Mixture, frame: Frame, present: Array) -> Mixture:
     """Unconstrained coordinates of comparable size: log weights, scaled means, log-Cholesky."""
-    scaled = mixture.scale_tril / frame.scale[:, None]
-    diagonal = jnp.eye(frame.scale.shape[0], dtype=bool)
+    scaled = mixture.scale_tril / (frame.scale if mixture.is_diagonal else frame.scale[:, None])
+    diagonal = _diagonal(mixture)
     return Mixture(
         jnp.log(jnp.where(present, mixture.weights, 1.0)),
         (mixture.means - frame.shift) / frame.scale,
@@ -47,10 +47,15 @@ def _coordinates(mixture: Mixture, frame: Frame, present: Array) -> Mixture:
 
 def _from_coordinates(coordinates: Mixture, frame: Frame, present: Array) -> Mixture:
     log_weights = jnp.where(present, coordinates.weights, -jnp.inf)
-    factors = coordinates.scale_tril
-    diagonal = jnp.eye(frame.scale.shape[0], dtype=bool)
+    factors, diagonal = coordinates.scale_tril, _diagonal(coordinates)
+    scale = frame.scale if coordinates.is_diagonal else frame.scale[:, None]
     return Mixture(
         jax.nn.softmax(log_weights),
         frame.shift + frame.scale * coordinates.means,
-        jnp.where(diagonal, jnp.exp(factors), factors) * frame.scale[:, None],
+        jnp.where(diagonal, jnp.exp(factors), factors) * scale,
     )
+
+
+def _diagonal(mixture: Mixture) -> Array:
+    """Where the factors hold their diagonals."""
+    return jnp.array(True) if mixture.is_diagonal else jnp.eye(mixture.means.shape[-1], dtype=bool)

@@ -16,11 +16,12 @@ from jaxtyping import Float
 
 from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.families import Family
-from bayesgmm.gaussian.mixture import Mixture
+from bayesgmm.gaussian.mixture import Mixture, full
 from bayesgmm.gaussian.precision import float64
 from bayesgmm.gaussian.sweep import Frame, mixture_log_likelihood
 from bayesgmm.ml.derivatives import hessian, jacobian
-from bayesgmm.ml.restarts import MaximumLikelihood, Problem
+from bayesgmm.ml.optima import MaximumLikelihood
+from bayesgmm.ml.problem import Problem
 
 MIN_SCALED_EIGENVALUE = 1e-6
 ROWS_PER_PARAMETER = 5
@@ -68,7 +69,7 @@ def standard_errors(fit: MaximumLikelihood, problem: Problem) -> StandardErrors:
     """
     k, d = fit.mixture.means.shape
     family, frame = fit.family, problem.frame
-    centre = Mixture(*(np.asarray(part) for part in fit.mixture))
+    centre = Mixture(*(np.asarray(part) for part in full(fit.mixture)))
     point = np.zeros(family.n_parameters(k, d))
 
     def score(point: np.ndarray) -> Array:

@@ -10,7 +10,7 @@ from bayesgmm.bayes import posterior
 from bayesgmm.bayes.program import load_model
 from bayesgmm.data.table import read_table
 from bayesgmm.gaussian.mixture import Mixture
-from bayesgmm.ml.restarts import Problem
+from bayesgmm.ml.problem import Problem
 
 KNOWN_TRIL = np.array([[1.0, 0.0], [0.8, 0.6]])
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from bayesgmm.bayes import driver
-from bayesgmm.bayes.driver import compile_once, cores, side_by_side, silent
+from bayesgmm.bayes.driver import compile_once, side_by_side, silent
+from bayesgmm.gaussian.chunks import available_cores
 
 
 @pytest.fixture
@@ -88,7 +89,7 @@ def walk(c, state):
 
 @pytest.mark.parametrize("threads", [1, 2, 8])
 def test_a_chain_does_not_depend_on_the_number_of_threads(monkeypatch, threads):
-    monkeypatch.setattr(driver, "cores", lambda: threads)
+    monkeypatch.setattr(driver, "available_cores", lambda: threads)
     states = [(jax.random.key(c), jnp.zeros(())) for c in range(4)]
     _, outputs = side_by_side(walk, states, 3, lambda: None)
     alone = [side_by_side(walk, [state], 3, lambda: None)[1][0] for state in states]
@@ -108,7 +109,7 @@ def test_outputs_come_chain_by_chain_and_in_order():
 
 
 def test_a_failure_in_one_chain_stops_the_others(monkeypatch):
-    monkeypatch.setattr(driver, "cores", lambda: 2)
+    monkeypatch.setattr(driver, "available_cores", lambda: 2)
     running, done = threading.Event(), []
 
     def chunk(c, state):
@@ -133,6 +134,6 @@ def test_an_interrupted_tick_ends_the_run():
 
 
 def test_there_is_at_least_one_core_and_silence_is_silent(capsys):
-    assert cores() >= 1
+    assert available_cores() >= 1
     silent("sampling", 1, 2)
     assert capsys.readouterr().out == ""

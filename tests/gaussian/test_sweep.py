@@ -69,7 +69,7 @@ def dense_statistics(
 
 def test_natural_parameters_times_features_are_the_log_joint(mixture, rows, frame):
     Z = (rows - frame.shift) / frame.scale
-    joint = np.asarray(features(jnp.asarray(Z)).T @ natural(mixture, frame).T)
+    joint = np.asarray(features(jnp.asarray(Z), 6).T @ natural(mixture, frame).T)
     expected = log_joint(mixture, rows) + np.log(frame.scale).sum()
     np.testing.assert_allclose(joint, expected, rtol=1e-11, atol=1e-11)
 
@@ -96,7 +96,7 @@ def test_gradient_in_theta_is_the_statistics_and_plain_autodiff(mixture, rows, r
     Z = jnp.asarray((rows - frame.shift) / frame.scale)
 
     def unfused(theta: jax.Array) -> jax.Array:
-        joint = theta @ features(Z)
+        joint = theta @ features(Z, theta.shape[-1])
         return jnp.asarray(row_weights) @ jax.nn.logsumexp(joint, axis=0)
 
     fused = partial(log_likelihood, X=rows, row_weights=row_weights, frame=frame)
@@ -285,7 +285,7 @@ def test_the_natural_form_loses_digits_in_proportion_to_the_condition(condition)
     narrow = Mixture(np.array([0.3, 0.7]), rng.normal(size=(2, 3)), factors)
     X = narrow.means[0] + rng.normal(size=(200, 3)) @ factors[0].T
     unit = Frame(np.zeros(3), np.ones(3))
-    joint = features(jnp.asarray(X)).T @ natural(narrow, unit)[0]
+    joint = features(jnp.asarray(X), 10).T @ natural(narrow, unit)[0]
     error = abs(np.asarray(joint) - log_joint(narrow, X)[:, 0]).max()
     assert error < 50 * np.finfo(float).eps * condition
     assert condition < 1e6 or error > 0.05 * np.finfo(float).eps * condition

@@ -1,6 +1,7 @@
 """EM: one map against scikit-learn's iteration, what it ignores, and that it never descends."""
 
 import warnings
+from functools import partial
 
 import jax
 import numpy as np
@@ -13,7 +14,7 @@ from bayesgmm.gaussian.families import FAMILIES, family
 from bayesgmm.gaussian.mixture import Mixture, log_density, permute
 from bayesgmm.gaussian.precision import float64
 from bayesgmm.gaussian.sweep import frame_of
-from bayesgmm.ml import em, seeding
+from bayesgmm.ml import driver, em, seeding
 
 NAMES = [member.name for member in FAMILIES]
 SKLEARN = [member.name for member in FAMILIES if member.sklearn]
@@ -29,7 +30,13 @@ INVARIANCES = [
     ("VII", COMMON),
 ]
 
-_compiled_map = jax.jit(em.em_map, static_argnames="family")
+
+@partial(jax.jit, static_argnames="family")
+def _compiled_map(mixture, data, family):
+    """The log-likelihood of a mixture, and the mixture after one EM map."""
+    value, statistics = em.expectation(mixture, data)
+    image = em.maximisation(statistics, mixture, family, data.floor, data.prior)
+    return em.objective(value, mixture, data.prior), image
 
 
 @float64
@@ -46,8 +53,8 @@ def run(mixture, X, name, row_weights=None, *, tol=1e-12, max_iter=3000, floor=0
     weights = np.ones(len(X)) if row_weights is None else row_weights
     starts = Mixture(*(np.array(part)[None] for part in mixture))
     floors = np.broadcast_to(floor, X.shape[1]).copy()
-    frame = frame_of(X, weights)
-    return em.run(starts, X, weights, frame, family(name), tol=tol, max_iter=max_iter, floor=floors)
+    data = em.Data(X, weights, frame_of(X, weights), floors)
+    return driver.run(starts, data, family(name), tol=tol, max_iter=max_iter)
 
 
 def end(result) -> Mixture:
@@ -247,11 +254,11 @@ def test_chunks_of_rows_lead_to_the_same_end(name, table, start, monkeypatch):
     first, (X, _) = start_in(start, name), overlapping()
     starts = Mixture(*(np.stack([part, part[::-1]]) for part in first))
     weights = np.random.default_rng(5).uniform(0.5, 2, size=len(X))
-    rest = (frame_of(X, weights), family(name))
-    options = {"tol": 1e-12, "max_iter": 60, "floor": np.zeros(2)}
-    whole = em.run(starts, X, weights, *rest, **options)
+    data = em.Data(X, weights, frame_of(X, weights), np.zeros(2))
+    options = {"tol": 1e-12, "max_iter": 60}
+    whole = driver.run(starts, data, family(name), **options)
     monkeypatch.setattr(chunks, "CHUNK", 0)  # 64 rows, the least
-    parted = em.run(starts, X, weights, *rest, **options)
+    parted = driver.run(starts, data, family(name), **options)
     np.testing.assert_array_equal(parted.state.n_maps, whole.state.n_maps)
     np.testing.assert_array_equal(parted.state.converged, whole.state.converged)
     np.testing.assert_allclose(parted.history, whole.history, rtol=1e-9)
@@ -350,16 +357,8 @@ def test_one_collapse_leaves_the_other_starts_alone(table, start):
     alone = run(start, X, "VVV")
     both = Mixture(*(np.stack(pair) for pair in zip(narrow, start, strict=True)))
     weights = np.ones(len(X))
-    together = em.run(
-        both,
-        X,
-        weights,
-        frame_of(X, weights),
-        family("VVV"),
-        tol=1e-12,
-        max_iter=3000,
-        floor=np.zeros(2),
-    )
+    data = em.Data(X, weights, frame_of(X, weights), np.zeros(2))
+    together = driver.run(both, data, family("VVV"), tol=1e-12, max_iter=3000)
     np.testing.assert_array_equal(together.state.collapsed, [True, False])
     assert together.state.log_likelihood[1] == pytest.approx(
         float(alone.state.log_likelihood[0]), rel=1e-12
@@ -375,8 +374,8 @@ def test_the_same_start_gives_the_same_bits(table, start):
 def test_neither_the_rows_nor_the_starts_are_edited(table, start):
     X, weights = table.X.copy(), np.ones(len(table.X))
     starts = Mixture(*(part[None].copy() for part in start))
-    options = {"tol": 1e-12, "max_iter": 3000, "floor": np.zeros(2)}
-    em.run(starts, X, weights, frame_of(X, weights), family("VVV"), **options)
+    data = em.Data(X, weights, frame_of(X, weights), np.zeros(2))
+    driver.run(starts, data, family("VVV"), tol=1e-12, max_iter=3000)
     np.testing.assert_array_equal(X, table.X)
     for one, other in zip(starts, start, strict=True):
         np.testing.assert_array_equal(one[0], other)

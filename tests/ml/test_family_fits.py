@@ -18,13 +18,8 @@ from bayesgmm.gaussian.families import FAMILIES, Family, family
 from bayesgmm.gaussian.mixture import Mixture, log_density
 from bayesgmm.gaussian.precision import float64
 from bayesgmm.ml.derivatives import jacobian
-from bayesgmm.ml.restarts import (
-    DegenerateFitWarning,
-    MaximumLikelihood,
-    Settings,
-    fit,
-    fit_range,
-)
+from bayesgmm.ml.optima import MaximumLikelihood
+from bayesgmm.ml.restarts import DegenerateFitWarning, Settings, fit, fit_range
 
 NAMES = [member.name for member in FAMILIES]
 KS = (1, 2, 3)

@@ -8,9 +8,10 @@ from bayesgmm.data.errors import InputError
 from bayesgmm.data.table import read_table
 from bayesgmm.gaussian.families import family
 from bayesgmm.gaussian.mixture import Mixture, log_density, moments
-from bayesgmm.ml import em, race, restarts
+from bayesgmm.ml import em, optima, race, restarts
+from bayesgmm.ml.problem import Problem, conjugate_prior
 from bayesgmm.ml.race import Heat, climb, improved, raced, rearranged
-from bayesgmm.ml.restarts import Problem, Settings, fit, fit_cells
+from bayesgmm.ml.restarts import Settings, fit, fit_cells
 
 PLACES = np.array([[0.0, 0.0], [9.0, 0.0], [0.0, 40.0]])
 rng = np.random.default_rng
@@ -24,7 +25,8 @@ def clusters(rows=40):
 def heat(table, k, name="VVV", n_starts=12, seed=0):
     problem = Problem.of(table)
     return Heat(
-        family(name), restarts._starts(problem, k, rng(seed), Settings(n_init=n_starts), None)
+        family(name),
+        restarts._starts(problem, k, False, rng(seed), Settings(n_init=n_starts), None),
     )
 
 
@@ -95,8 +97,8 @@ def test_starts_that_fell_out_come_back_where_no_finalist_is_admissible(monkeypa
         reasons = real(*arguments)
         return ["refused"] * len(reasons) if len(reasons) <= 2 and refused else reasons
 
-    real = restarts.refusals
-    monkeypatch.setattr(restarts, "refusals", refuse_once)
+    real = optima.refusals
+    monkeypatch.setattr(optima, "refusals", refuse_once)
     found = fit(table, 3, "full", rng(0), Settings(n_init=one.size, finalists=2))
     assert found.n_starts == one.size
     assert found.optima[0].admissible
@@ -167,7 +169,7 @@ def test_the_most_probable_single_component_is_the_conjugate_one():
     table = clusters()
     X, (n, d) = table.X, table.X.shape
     found = fit(table, 1, "full", rng(0), Settings(on_collapse="prior"))
-    prior = restarts.conjugate_prior(Problem.of(table), 1)
+    prior = conjugate_prior(Problem.of(table), 1)
     apart = X - X.mean(0)
     scatter = prior.scatter + apart.T @ apart  # the prior's mean is that of the rows
     expected = scatter / (n + prior.freedom + d + 2)
@@ -189,6 +191,6 @@ def test_with_a_prior_the_log_posterior_never_descends_and_nothing_collapses(nam
         assert (np.diff(kept) >= -1e-9 * abs(kept[-1])).all()
         end = Mixture(*(part[i] for part in result.state.mixture))
         with jax.enable_x64(True):
-            bonus = float(em.log_prior(end, ground.prior))
+            bonus = float(em.log_prior(end, ground.data.prior))
         with_prior = log_density(end, table.X).sum() + bonus
         assert with_prior == pytest.approx(kept[-1], abs=1e-4)

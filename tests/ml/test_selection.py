@@ -12,7 +12,8 @@ from bayesgmm.data.errors import InputError
 from bayesgmm.data.table import read_table
 from bayesgmm.gaussian.families import families_for, family
 from bayesgmm.ml import selection
-from bayesgmm.ml.restarts import Optimum, Settings, fit
+from bayesgmm.ml.optima import Optimum
+from bayesgmm.ml.restarts import Settings, fit
 from bayesgmm.ml.selection import Selection, check_criterion, scan, select
 
 KS = (1, 2, 3)

@@ -12,7 +12,9 @@ from bayesgmm.data.table import read_table
 from bayesgmm.gaussian.families import FAMILIES, family
 from bayesgmm.gaussian.mixture import Mixture, log_density, permute
 from bayesgmm.ml.derivatives import jacobian
-from bayesgmm.ml.restarts import MaximumLikelihood, Problem, Settings, fit
+from bayesgmm.ml.optima import MaximumLikelihood
+from bayesgmm.ml.problem import Problem
+from bayesgmm.ml.restarts import Settings, fit
 from bayesgmm.ml.uncertainty import correlations, sds, standard_errors
 
 NAMES = [member.name for member in FAMILIES]

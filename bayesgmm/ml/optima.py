@@ -1,0 +1,185 @@
+"""What many starts found: distinct optima, and the best admissible one of them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from bayesgmm.gaussian.families import Family
+from bayesgmm.gaussian.mixture import Mixture, full, log_likelihoods, permute
+from bayesgmm.ml import criteria
+from bayesgmm.ml.admissible import refusals, relative_eigenvalues
+from bayesgmm.ml.driver import EMResult
+from bayesgmm.ml.problem import Problem
+from bayesgmm.ml.race import Heat
+
+SAME_OPTIMUM = 1e-4
+
+
+@dataclass(frozen=True)
+class Optimum:
+    """A distinct stationary point: its value, how many starts ended there, and why it was refused.
+
+    `reason` is empty for an admissible optimum.
+    """
+
+    log_likelihood: float
+    hits: int
+    mixture: Mixture
+    reason: str
+
+    @property
+    def admissible(self) -> bool:
+        return not self.reason
+
+
+@dataclass(frozen=True)
+class MaximumLikelihood:
+    """A maximum-likelihood fit and everything that its starts taught.
+
+    Attributes:
+        mixture: the best admissible optimum, in the user's units, NumPy arrays.
+        family: its covariance family.
+        log_likelihood: total, weighted by the row weights.
+        n: sum of the row weights.
+        n_iter: EM maps that the winning start took.
+        converged: whether its tolerance was met.
+        history: its log-likelihoods, one each `em.MAPS_PER_CYCLE` EM maps.
+        histories: those of every start.
+        optima: distinct optima, best admissible first, then by log-likelihood.
+        n_starts: starts that ran to their end.
+        n_raced: starts that a race was held among, to find those.
+        aic, aicc, bic, icl: criteria, smaller is better; NaN where the weights are not frequencies.
+        smallest_eigenvalue: the smallest of inv(W) Sigma_k over components.
+    """
+
+    mixture: Mixture
+    family: Family
+    log_likelihood: float
+    n: float
+    n_iter: int
+    converged: bool
+    history: Float[np.ndarray, " steps"]
+    histories: tuple[Float[np.ndarray, " _"], ...] = field(repr=False)
+    optima: tuple[Optimum, ...] = field(repr=False)
+    n_starts: int
+    n_raced: int
+    aic: float
+    aicc: float
+    bic: float
+    icl: float
+    smallest_eigenvalue: float
+
+    @property
+    def n_components(self) -> int:
+        return self.mixture.n_components
+
+    @property
+    def d(self) -> int:
+        """Columns of the data."""
+        return int(self.mixture.means.shape[-1])
+
+    @property
+    def n_parameters(self) -> int:
+        return self.family.n_parameters(self.n_components, self.d)
+
+    @property
+    def hits(self) -> int:
+        """How many starts reached the best admissible optimum."""
+        return self.optima[0].hits
+
+    @property
+    def counts(self) -> Float[np.ndarray, " k"]:
+        """Expected rows of each component."""
+        return self.n * np.asarray(self.mixture.weights)
+
+    def in_full(self) -> "MaximumLikelihood":
+        """The same with whole Cholesky factors, also where their diagonals say everything."""
+        optima = tuple(replace(one, mixture=full(one.mixture)) for one in self.optima)
+        return replace(self, mixture=full(self.mixture), optima=optima)
+
+    @property
+    def second_gap(self) -> float:
+        """How far below the best admissible optimum the next lies; infinity if none was seen."""
+        others = [o.log_likelihood for o in self.optima[1:] if o.admissible]
+        return self.log_likelihood - max(others) if others else float("inf")
+
+
+def summarise(
+    problem: Problem, heat: Heat, result: EMResult, *, keep_order: bool
+) -> MaximumLikelihood | None:
+    state, mixtures = result.state, result.state.mixture
+    regular = np.isfinite(state.log_likelihood) & ~state.collapsed
+    reasons = refusals(heat.family, mixtures, result.counts, regular)
+    order = sorted(
+        (i for i in range(len(reasons)) if np.isfinite(state.log_likelihood[i])),
+        key=lambda i: (bool(reasons[i]), -state.log_likelihood[i]),
+    )
+    if not order or state.collapsed[order[0]]:
+        return None
+    if not keep_order:
+        mixtures = permute(mixtures, _by_position(mixtures.means))
+    optima = _distinct(mixtures, state.log_likelihood, reasons, order)
+    return _result(problem, heat, optima[0].mixture, result, order[0], optima)
+
+
+def _by_position(means: Float[np.ndarray, "s k d"]) -> Int[np.ndarray, "s k"]:
+    """The order of components by their means, first column first."""
+    return np.stack([np.lexsort(each.T[::-1]) for each in means])
+
+
+def _result(
+    problem: Problem,
+    heat: Heat,
+    mixture: Mixture,
+    result: EMResult,
+    best: int,
+    optima: tuple[Optimum, ...],
+) -> MaximumLikelihood:
+    value = float(result.state.log_likelihood[best])
+    n, df = float(problem.row_weights.sum()), heat.family.n_parameters(*mixture.means.shape)
+    frequency = problem.table.frequency
+    soft, hard = log_likelihoods(mixture, problem.X, problem.row_weights)
+    histories = tuple(row[np.isfinite(row)] for row in np.asarray(result.history))
+    return MaximumLikelihood(
+        mixture=mixture,
+        family=heat.family,
+        log_likelihood=value,
+        n=n,
+        n_iter=int(result.state.n_maps[best]),
+        converged=bool(result.state.converged[best]),
+        history=np.append(histories[best], value),
+        histories=histories,
+        optima=optima,
+        n_starts=len(histories),
+        n_raced=heat.size,
+        aic=criteria.aic(value, df),
+        aicc=criteria.aicc(value, df, n) if frequency else float("nan"),
+        bic=criteria.bic(value, df, n) if frequency else float("nan"),
+        icl=criteria.icl(value, df, n, float(hard - soft)) if frequency else float("nan"),
+        smallest_eigenvalue=float(relative_eigenvalues(mixture).min()),
+    )
+
+
+def _distinct(
+    mixtures: Mixture, values: np.ndarray, reasons: Sequence[str], order: Sequence[int]
+) -> tuple[Optimum, ...]:
+    groups: list[list[int]] = []
+    for i in order:
+        leader = groups[-1][0] if groups else None
+        same = (
+            leader is not None
+            and abs(values[leader] - values[i]) < SAME_OPTIMUM
+            and bool(reasons[leader]) == bool(reasons[i])
+        )
+        groups[-1].append(i) if same else groups.append([i])
+    return tuple(
+        Optimum(
+            float(values[g[0]]),
+            len(g),
+            Mixture(*(part[g[0]] for part in mixtures)),
+            reasons[g[0]],
+        )
+        for g in groups
+    )
