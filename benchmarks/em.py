@@ -4,7 +4,8 @@
 
 Both start from the same mixture and run in turn, in float64, on every core that the process may
 use. An iteration is one EM map, timed as the difference between two numbers of iterations; times
-are medians. Memory is the peak of a process less that of the same fit of 1000 rows. In the whole
+are medians. Memory is the peak of a fit beyond what its process held before, rows included, after
+a fit of fewer rows; it is read from Linux's account. In the whole
 fit, scikit-learn stops at tol 1e-8 and ours at a log-likelihood that is no lower.
 """
 
@@ -24,7 +25,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from bayesgmm.gaussian.arrays import blocks
-from bayesgmm.gaussian.chunks import available_cores
+from bayesgmm.gaussian.chunks import available_cores, chunk_rows
 from bayesgmm.gaussian.families import family
 from bayesgmm.gaussian.mixture import Mixture, log_likelihoods
 from bayesgmm.gaussian.sweep import frame_of
@@ -39,7 +40,6 @@ AXES = {
     "d": [(20_000, d, 5) for d in (2, 5, 10, 20, 50)],
     "k": [(100_000, 5, k) for k in (2, 5, 10, 20, 40)],
 }
-MIB = 2**20
 
 
 class Case(NamedTuple):
@@ -109,36 +109,29 @@ def iteration(given: Case, runs: int) -> tuple[float, float]:
     return statistics.median(mine), statistics.median(peer)
 
 
-def peak(library: str, shape: tuple[int, int, int]) -> float:
-    """Peak memory in MiB of a process that makes the rows and fits them for two cycles."""
+def extra_memory(library: str, shape: tuple[int, int, int]) -> float:
+    """Peak memory in MiB of a fit beyond its rows and what its process held before it."""
     command = [sys.executable, __file__, "--peak", library, json.dumps(shape)]
     return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
 
 
-def print_peak(library: str, shape: tuple[int, int, int]) -> None:
-    """What `peak` asks of its process; rows in memory are not counted."""
-    given = case(*shape)
-    {"ours": ours, "theirs": theirs}[library](given, 6, floor=1e-3)
-    print(high_water_mark() - given.X.nbytes / MIB)
+def print_extra_memory(library: str, shape: tuple[int, int, int]) -> None:
+    """What `extra_memory` asks of its process, which has fitted fewer rows before."""
+    fit = {"ours": ours, "theirs": theirs}[library]
+    n, *others = shape
+    given, few = case(*shape), case(min(n, 2 * chunk_rows(others[0])), *others)
+    fit(few, 6, floor=1e-3)
+    Path("/proc/self/clear_refs").write_text("5")  # the high-water mark begins anew
+    before = memory("VmRSS")
+    fit(given, 6, floor=1e-3)
+    print(memory("VmHWM") - before)
 
 
-def high_water_mark() -> float:
-    """Peak memory of this process in MiB.
-
-    Not `getrusage`'s on Linux, which begins at that of the process that started this one.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        (line,) = (row for row in status.read_text().splitlines() if row.startswith("VmHWM"))
-        return int(line.split()[1]) / 1024
-    import resource  # not on every platform
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / MIB
-
-
-def extra_memory(library: str, shape: tuple[int, int, int]) -> float:
-    """MiB that a fit takes beyond its rows and beyond the same fit of 1000 rows."""
-    return peak(library, shape) - peak(library, (1000, *shape[1:]))
+def memory(name: str) -> float:
+    """An entry of Linux's account of this process, in MiB."""
+    rows = Path("/proc/self/status").read_text().splitlines()
+    (row,) = (row for row in rows if row.startswith(name))
+    return int(row.split()[1]) / 1024
 
 
 def whole_fit(shape: tuple[int, int, int]) -> tuple[float, float, int, int, float]:
@@ -187,7 +180,7 @@ def main() -> None:
     parser.add_argument("--peak", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.peak:
-        print_peak(options.peak[0], json.loads(options.peak[1]))
+        print_extra_memory(options.peak[0], json.loads(options.peak[1]))
         return
     print(f"{available_cores()} cores, float64, medians of {options.runs} interleaved runs")
     print("\none EM iteration, and the memory of a fit beyond its rows")

@@ -9,7 +9,7 @@ the number of cores nor on which is faster.
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import cache, lru_cache, partial
 from typing import Any
 
 import jax
@@ -23,6 +23,7 @@ from bayesgmm.gaussian.precision import float64
 from bayesgmm.gaussian.sweep import Frame
 
 CHUNK = 2**20  # bytes of X
+ALIGNMENT = 64
 
 
 @partial(jax.jit, static_argnames="form")
@@ -62,25 +63,53 @@ def sweep_chunks(
         form: of the pass.
         cores: how many to use; all that the process may use by default.
     """
-    n = len(X)
-    rows = min(chunk_rows(X.shape[1]), n)
+    rows = min(chunk_rows(X.shape[1]), len(X))
     prepared, frame = jax.tree.map(jnp.asarray, (prepared, frame))
+    same = _even(rows, float(row_weights[0])) if row_weights.strides == (0,) else None
 
     @float64
-    def part(begin: int) -> tuple[np.ndarray, np.ndarray]:
-        first = min(begin, n - rows)  # the last chunk overlaps; its old rows weigh 0
-        weights = np.array(row_weights[first : first + rows])
-        weights[: begin - first] = 0
+    def part(chunk: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+        first, seen = chunk
+        weights: Array = same
+        if same is None or seen > first:
+            weights = np.array(row_weights[first : first + rows])
+            weights[: seen - first] = 0
         value, sums = _compiled(prepared, X[first : first + rows], weights, frame, form)
         return np.asarray(value), np.asarray(sums)
 
-    with ThreadPoolExecutor(cores or available_cores()) as pool:
-        parts = pool.map(part, range(0, n, rows))
-        value, sums = (np.array(total) for total in next(parts))
-        for more, others in parts:
-            value += more
-            sums += others
+    parts = _threads(cores or available_cores()).map(part, chunks(X, rows))
+    value, sums = (np.array(total) for total in next(parts))
+    for more, others in parts:
+        value += more
+        sums += others
     return value, sums
+
+
+@cache
+def _threads(cores: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(cores, thread_name_prefix="bayesgmm-chunks")
+
+
+@lru_cache(maxsize=4)
+def _even(rows: int, weight: float) -> Array:
+    return jnp.full(rows, weight)
+
+
+def chunks(X: Float[np.ndarray, "n d"], rows: int) -> list[tuple[int, int]]:
+    """The first row of every chunk, and how many rows were seen before it.
+
+    Chunks overlap where they have to: all have as many rows, and all but the first and the last
+    begin, if any row does, where XLA need not copy them.
+    """
+    n, d = X.shape
+    aligned = [i for i in range(8) if (X.ctypes.data + 8 * i * d) % ALIGNMENT == 0]
+    offset = aligned[0] - 8 if aligned and aligned[0] and X.flags.c_contiguous else 0
+    firsts, seen = [(0, 0)], rows
+    while seen < n:
+        first = min(len(firsts) * rows + offset, n - rows)
+        firsts.append((first, seen))
+        seen = first + rows
+    return firsts
 
 
 def available_cores() -> int:

@@ -35,40 +35,40 @@ def _climb_together(
     state, _ = ledger.part(left)
     state = state._replace(mixture=jax.tree.map(np.asarray, _projected(state.mixture, family)))
     counts = np.zeros((left.size, state.mixture.n_components))
-    nothing = np.full((left.size, 1), np.nan)
+    nothing, total = np.full((left.size, 1), np.nan), float(data.row_weights.sum())
     ledger.enter(left, state, counts, nothing)
     every = left
     while left.size:
         some = np.resize(left, 2 ** (left.size - 1).bit_length())  # so few shapes are compiled
-        state = jax.tree.map(np.asarray, _step(ledger.part(some)[0], data, rules, family))
+        state = jax.tree.map(np.asarray, _step(ledger.part(some)[0], data, total, rules, family))
         ledger.enter(left, state, counts, state.log_likelihood[:, None])
         left = ledger.unfinished(left, rules)
     state, _ = ledger.part(every)
-    value, sums = _pass(state.mixture, data, rules.form)
+    value, sums = _pass(_prepared(state.mixture, data.frame, rules.form), data, total, rules.form)
     ledger.enter(every, state._replace(log_likelihood=value), sums[..., 0], nothing)
 
 
-def _step(state: EMState, data: Data, rules: Rules, family: Family) -> EMState:
+def _step(state: EMState, data: Data, total: float, rules: Rules, family: Family) -> EMState:
     """One SQUAREM cycle of every start."""
     first, nothing = state.mixture, np.zeros(0)
     rest = data._replace(X=nothing[None], row_weights=nothing)
 
-    def one_map(mixture: Mixture) -> tuple[Array, Mixture]:
-        value, sums = _pass(mixture, data, rules.form)
+    def one_map(mixture: Mixture, prepared: Any) -> tuple[Array, Mixture, Any]:
+        value, sums = _pass(prepared, data, total, rules.form)
         return _images(value, sums, mixture, rest, family, rules.form)
 
-    value_0, second = one_map(first)
-    value_1, third = one_map(second)
-    value_2, landed = one_map(_leaps(Path(first, second, third), data.frame, family))
-    path, total = Path(second, third, landed), data.row_weights.sum()
-    return _settled(state, (value_0, value_1, value_2), path, data.frame, total, rules.tol)
+    value_0, second, prepared = one_map(first, _prepared(first, data.frame, rules.form))
+    value_1, third, _ = one_map(second, prepared)
+    leap, prepared = _leaps(Path(first, second, third), data.frame, family, rules.form)
+    value_2, landed, _ = one_map(leap, prepared)
+    values, path = (value_0, value_1, value_2), Path(second, third, landed)
+    return _settled(state, values, path, data.frame, total, rules.tol)
 
 
-def _pass(mixture: Mixture, data: Data, form: Pass) -> tuple[Array, Array]:
+def _pass(prepared: Any, data: Data, total: float, form: Pass) -> tuple[Array, Array]:
     """Log-likelihoods in the user's units, and the sums."""
-    prepared = _prepared(mixture, data.frame, form)
     value, sums = sweep_chunks(prepared, data.X, data.row_weights, data.frame, form=form)
-    return value - data.row_weights.sum() * np.log(data.frame.scale).sum(), sums
+    return value - total * np.log(data.frame.scale).sum(), sums
 
 
 @partial(jax.jit, static_argnames="form")
@@ -84,20 +84,22 @@ def _projected(mixture: Mixture, family: Family) -> Mixture:
 @partial(jax.jit, static_argnames=("family", "form"))
 def _images(
     value: Array, sums: Array, mixture: Mixture, rest: Data, family: Family, form: Pass
-) -> tuple[Array, Mixture]:
-    """What is maximised at the mixtures, and the mixtures after the M-step."""
+) -> tuple[Array, Mixture, Any]:
+    """What is maximised at the mixtures; the mixtures after the M-step, prepared for a pass too."""
 
     def image(value: Array, sums: Array, mixture: Mixture) -> tuple[Array, Mixture]:
         statistics = form.statistics(sums, mixture, rest.frame)
         after = em.maximisation(statistics, mixture, family, rest.floor, rest.prior)
         return em.objective(value, mixture, rest.prior), after
 
-    return jax.vmap(image)(value, sums, mixture)
+    maximised, after = jax.vmap(image)(value, sums, mixture)
+    return maximised, after, form.prepare(after, rest.frame)
 
 
-@partial(jax.jit, static_argnames="family")
-def _leaps(path: Path, frame: Frame, family: Family) -> Mixture:
-    return jax.vmap(lambda one: em.projected(extrapolate(one, frame)[0], family))(path)
+@partial(jax.jit, static_argnames=("family", "form"))
+def _leaps(path: Path, frame: Frame, family: Family, form: Pass) -> tuple[Mixture, Any]:
+    leap = jax.vmap(lambda one: em.projected(extrapolate(one, frame)[0], family))(path)
+    return leap, form.prepare(leap, frame)
 
 
 @jax.jit
