@@ -10,6 +10,7 @@ from jaxtyping import Float
 from bayesgmm.bayes.diagnose import ess
 from bayesgmm.comparison.both import Both
 from bayesgmm.gaussian.mixture import Mixture
+from bayesgmm.ml.quantities import quantities
 
 SHARED = 0
 LEVEL = 0.95
@@ -65,8 +66,9 @@ def _of_gaussian(both: Both, draws: Mixture) -> Iterator[Parameter]:
     columns, errors = both.problem.table.columns, both.errors
     tied = both.ml.family.name == "EEE" and both.same_likelihood
     correlated = both.ml.family.name in ("VVV", "EEE") or not both.same_likelihood
-    sds, ml_sds = _sds(draws.scale_tril), _sds(both.ml.mixture.scale_tril)
-    corrs, ml_corrs = _correlations(draws.scale_tril), _correlations(both.ml.mixture.scale_tril)
+    drawn, ml_values = quantities(draws), quantities(both.ml.mixture)
+    sds, ml_sds = drawn.sds, ml_values.sds
+    corrs, ml_corrs = drawn.correlations, ml_values.correlations
 
     def sd(j: int, a: int, component: int) -> Parameter:
         ml, se = ml_sds[j, a], errors.sds[j, a]
@@ -131,12 +133,3 @@ def _row(
         float(high),
         float("nan") if constant else float(ess(draws, "bulk")),
     )
-
-
-def _sds(scale_tril: np.ndarray) -> np.ndarray:
-    return np.sqrt(np.square(scale_tril).sum(-1))
-
-
-def _correlations(scale_tril: np.ndarray) -> np.ndarray:
-    rows = scale_tril / _sds(scale_tril)[..., None]
-    return rows @ np.swapaxes(rows, -1, -2)

@@ -140,6 +140,7 @@ def _ml_dataset(both: Both) -> xr.Dataset:
             "means_se": (("cluster", "feature"), errors.means),
             "sds_se": (("cluster", "feature"), errors.sds),
             "correlations_se": (("cluster", "feature", "feature_bis"), errors.correlations),
+            "covariances_se": (("cluster", "feature", "feature_bis"), errors.covariances),
             "history": (("step",), ml.history),
             "histories": (("start", "start_step"), histories),
         }
@@ -215,6 +216,7 @@ def from_tree(tree: xr.DataTree) -> Both:
         dataset["means_se"].values,
         dataset["sds_se"].values,
         dataset["correlations_se"].values,
+        dataset["covariances_se"].values,
         tuple(ml["reasons"]),
     )
     return Both(

@@ -1,4 +1,4 @@
-"""Standard errors of a maximum-likelihood fit, from the observed information.
+"""Standard errors of a maximum-likelihood fit, from the information or robust against its failure.
 
 The information is taken in unconstrained coordinates around the fit (log-ratio weights, means, the
 family's volumes, shapes and orientations) and carried to the user's units by the delta method.
@@ -6,7 +6,7 @@ Where it is near singular, standard errors are missing, with the reason; nothing
 inverted.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import partial
 
 import jax
@@ -14,63 +14,86 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from bayesgmm.gaussian.arrays import Array
+from bayesgmm.data.errors import unknown
+from bayesgmm.gaussian.arrays import Array, blocks
 from bayesgmm.gaussian.families import Family
 from bayesgmm.gaussian.mixture import Mixture, full
 from bayesgmm.gaussian.precision import float64
-from bayesgmm.gaussian.sweep import Frame, mixture_log_likelihood
+from bayesgmm.gaussian.sweep import Frame, features, mixture_log_likelihood, natural
 from bayesgmm.ml.derivatives import hessian, jacobian
 from bayesgmm.ml.optima import MaximumLikelihood
 from bayesgmm.ml.problem import Problem
+from bayesgmm.ml.quantities import Quantities, normal_intervals, quantities
 
 MIN_SCALED_EIGENVALUE = 1e-6
 ROWS_PER_PARAMETER = 5
+MOST_PARAMETERS = 2000
+KINDS = ("information", "sandwich")
 
 
 @dataclass(frozen=True)
 class StandardErrors:
-    """Standard errors in the user's units; NaN where `reason` or `reasons` says why.
+    """Standard errors in the user's units; NaN where `reasons` says why.
 
     Attributes:
         weights: shape (k,).
         means: shape (k, d).
         sds: of the components' standard deviations, shape (k, d).
         correlations: shape (k, d, d); NaN on the diagonal and where the family has none.
+        covariances: shape (k, d, d); NaN off the diagonal where the family has no correlations.
         reasons: for every component why its entries are missing, or "".
+        kind: "information" or "sandwich".
     """
 
     weights: Float[np.ndarray, " k"]
     means: Float[np.ndarray, "k d"]
     sds: Float[np.ndarray, "k d"]
     correlations: Float[np.ndarray, "k d d"]
+    covariances: Float[np.ndarray, "k d d"]
     reasons: tuple[str, ...]
+    kind: str = "information"
 
+    @property
+    def values(self) -> Quantities:
+        """The errors alone."""
+        return Quantities(*(getattr(self, field.name) for field in fields(self)[:5]))
 
-def sds(scale_tril: Array) -> Array:
-    """Standard deviations from Cholesky factors: (..., d, d) to (..., d)."""
-    return jnp.sqrt(jnp.square(scale_tril).sum(-1))
-
-
-def correlations(scale_tril: Array) -> Array:
-    """Correlation matrices from Cholesky factors, same shape."""
-    rows = scale_tril / sds(scale_tril)[..., None]
-    return rows @ jnp.swapaxes(rows, -1, -2)
+    def intervals(self, mixture: Mixture, width: float = 1.959964) -> tuple[Quantities, Quantities]:
+        """Ends of intervals, 95 % by default: of weights on the logit scale, of standard deviations
+        and variances on the log, of correlations on the atanh scale."""
+        return normal_intervals(quantities(mixture), self.values, width)
 
 
 @float64
-def standard_errors(fit: MaximumLikelihood, problem: Problem) -> StandardErrors:
-    """Standard errors of weights, means, standard deviations and correlations.
+def standard_errors(
+    fit: MaximumLikelihood, problem: Problem, kind: str = "information"
+) -> StandardErrors:
+    """Standard errors of weights, means, standard deviations, correlations and covariances.
 
     Args:
         fit: the maximum-likelihood fit.
         problem: the data that it was fitted to.
+        kind: "information", the inverse observed information; or "sandwich", which also holds
+            where the family is wrong, and for weights that are not counts.
+
+    Raises:
+        InputError: another kind.
 
     Source: observed information and the delta method; McLachlan and Peel (2000), section 2.15.
+        Sandwich: White (1982), theorem 3.2.
     """
+    if kind not in KINDS:
+        raise unknown("kind", kind, KINDS)
     k, d = fit.mixture.means.shape
     family, frame = fit.family, problem.frame
+    n_parameters = family.n_parameters(k, d)
+    if n_parameters > MOST_PARAMETERS:
+        reason = f"{n_parameters} parameters are too many for their information matrix"
+        return _missing(k, d, reason, kind)
+    if kind == "information" and not problem.table.frequency:
+        return _missing(k, d, "row weights are not counts; ask for kind='sandwich'", kind)
     centre = Mixture(*(np.asarray(part) for part in full(fit.mixture)))
-    point = np.zeros(family.n_parameters(k, d))
+    point = np.zeros(n_parameters)
 
     def score(point: np.ndarray) -> Array:
         return _score(point, centre, problem.X, problem.row_weights, frame, family)
@@ -80,21 +103,57 @@ def standard_errors(fit: MaximumLikelihood, problem: Problem) -> StandardErrors:
 
     covariance, reason = _inverse(-hessian(score, point))
     if reason:
-        nothing = np.full((k, d, d), np.nan)
-        return StandardErrors(
-            nothing[:, 0, 0], nothing[:, 0], nothing[:, 0], nothing, (reason,) * k
-        )
+        return _missing(k, d, reason, kind)
+    if kind == "sandwich":
+        covariance = covariance @ _meat(point, centre, problem, family) @ covariance
     rows = jacobian(reported, point)
     flat = np.sqrt(np.maximum(np.einsum("ma,ab,mb->m", rows, covariance, rows), 0.0))
-    weights, means, sd, corr = np.split(flat, np.cumsum([k, k * d, k * d]))
-    return _reported(fit, weights, means.reshape(k, d), sd.reshape(k, d), corr.reshape(k, d, d))
+    return _reported(fit, _shaped(flat, k, d), kind)
+
+
+def _missing(k: int, d: int, reason: str, kind: str) -> StandardErrors:
+    nothing = np.full((k, d, d), np.nan)
+    flat = nothing[:, 0]
+    return StandardErrors(flat[:, 0], flat, flat, nothing, nothing, (reason,) * k, kind)
+
+
+def _shaped(flat: np.ndarray, k: int, d: int) -> Quantities:
+    shapes = [(k,), (k, d), (k, d), (k, d, d), (k, d, d)]
+    parts = np.split(flat, np.cumsum([np.prod(shape) for shape in shapes])[:-1])
+    return Quantities(*(part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)))
+
+
+def _meat(point: np.ndarray, centre: Mixture, problem: Problem, family: Family) -> np.ndarray:
+    """The sum over rows of w s s', s being a row's score; of w^2 s s' for weights not counts.
+
+    A row's score is J' (r x phi): its responsibilities times its features, carried to the
+    coordinates by the Jacobian J of the natural parameters.
+    """
+    X, frame = problem.X, problem.frame
+    theta = np.asarray(_theta_at(point, centre, frame, family))
+    slopes = jacobian(
+        lambda at: np.asarray(_theta_at(at, centre, frame, family)).ravel(), point
+    ).reshape(*theta.shape, -1)
+    power = 1 if problem.table.frequency else 2
+    total = np.zeros((point.size, point.size))
+    for part in blocks(len(X), 8 * theta.size):
+        phi = np.asarray(features((X[part] - frame.shift) / frame.scale, theta.shape[-1]))
+        joint = theta @ phi
+        resp = np.exp(joint - joint.max(0))
+        resp /= resp.sum(0)
+        scores = np.einsum("kb,pb,kpq->bq", resp, phi, slopes, optimize=True)
+        total += (scores.T * problem.row_weights[part] ** power) @ scores
+    return total
+
+
+@partial(jax.jit, static_argnames="family")
+def _theta_at(point: Array, centre: Mixture, frame: Frame, family: Family) -> Array:
+    return natural(_around(centre, point, family, frame), frame)
 
 
 @partial(jax.jit, static_argnames="family")
 def _reported_at(point: Array, centre: Mixture, frame: Frame, family: Family) -> Array:
-    mixture = _around(centre, point, family, frame)
-    factors = mixture.scale_tril
-    parts = (mixture.weights, mixture.means, sds(factors), correlations(factors))
+    parts = quantities(_around(centre, point, family, frame))
     return jnp.concatenate([jnp.ravel(part) for part in parts])
 
 
@@ -134,30 +193,24 @@ def _inverse(information: np.ndarray) -> tuple[np.ndarray, str]:
     return (vectors / values) @ vectors.T / np.outer(scale, scale), ""
 
 
-def _reported(
-    fit: MaximumLikelihood,
-    weights: np.ndarray,
-    means: np.ndarray,
-    sd: np.ndarray,
-    corr: np.ndarray,
-) -> StandardErrors:
-    d = means.shape[1]
+def _reported(fit: MaximumLikelihood, errors: Quantities, kind: str) -> StandardErrors:
+    d = errors.means.shape[1]
     needed = ROWS_PER_PARAMETER * (d + 1)
     reasons = []
     for j, count in enumerate(fit.counts):
         few = f"fewer than {needed} rows ({count:.1f})" if count < needed else ""
         wide = (
             "its standard error is above half the weight"
-            if weights[j] > fit.mixture.weights[j] / 2
+            if errors.weights[j] > fit.mixture.weights[j] / 2
             else ""
         )
         reasons.append(few or wide)
-    keep = np.array([not reason for reason in reasons])
-    off = ~np.eye(d, dtype=bool) & (corr > 0)
-    return StandardErrors(
-        np.where(keep, weights, np.nan),
-        np.where(keep[:, None], means, np.nan),
-        np.where(keep[:, None], sd, np.nan),
-        np.where(keep[:, None, None] & off, corr, np.nan),
-        tuple(reasons),
+    missing = np.array([bool(reason) for reason in reasons])
+    on = np.eye(d, dtype=bool)
+    correlations = np.where(~on & (errors.correlations > 0), errors.correlations, np.nan)
+    covariances = np.where(on | (errors.covariances > 0), errors.covariances, np.nan)
+    parts = [*errors[:3], correlations, covariances]
+    weights, means, sds, correlations, covariances = (
+        np.where(missing.reshape(-1, *[1] * (part.ndim - 1)), np.nan, part) for part in parts
     )
+    return StandardErrors(weights, means, sds, correlations, covariances, tuple(reasons), kind)

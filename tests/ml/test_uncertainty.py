@@ -8,14 +8,16 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
+from bayesgmm.data.errors import InputError
 from bayesgmm.data.table import read_table
 from bayesgmm.gaussian.families import FAMILIES, family
 from bayesgmm.gaussian.mixture import Mixture, log_density, permute
 from bayesgmm.ml.derivatives import jacobian
 from bayesgmm.ml.optima import MaximumLikelihood
 from bayesgmm.ml.problem import Problem
+from bayesgmm.ml.quantities import quantities
 from bayesgmm.ml.restarts import Settings, fit
-from bayesgmm.ml.uncertainty import correlations, sds, standard_errors
+from bayesgmm.ml.uncertainty import standard_errors
 
 NAMES = [member.name for member in FAMILIES]
 TIGHT = Settings(tol=1e-14)
@@ -233,9 +235,9 @@ def test_four_times_the_rows_halve_the_standard_errors(fits, problem, table):
 def test_deviations_and_correlations_are_those_of_the_covariances(fits):
     mixture = fits("VVV").mixture
     sd = np.sqrt(np.diagonal(mixture.covariances, axis1=1, axis2=2))
-    np.testing.assert_allclose(sds(mixture.scale_tril), sd, rtol=1e-6)
+    np.testing.assert_allclose(quantities(mixture).sds, sd, rtol=1e-6)
     expected = mixture.covariances / (sd[:, :, None] * sd[:, None, :])
-    np.testing.assert_allclose(correlations(mixture.scale_tril), expected, rtol=1e-6)
+    np.testing.assert_allclose(quantities(mixture).correlations, expected, rtol=1e-6)
 
 
 # --- missing, with the reason -------------------------------------------------------------------
@@ -288,7 +290,7 @@ def test_a_weight_that_is_hardly_known_takes_its_component_along(fits, problem, 
     errors = standard_errors(found, problem)
     least = int(found.mixture.weights.argmin())
     share = 0.9 * (2 * errors.weights[least] / found.mixture.weights[least]) ** 2
-    less = Problem.of(read_table(table.X, weights=np.full(80, share)))
+    less = replace(problem, row_weights=np.full(80, share))
     wide = standard_errors(found, less)  # `found` still counts eighty rows
     assert wide.reasons[least] == "its standard error is above half the weight"
     assert wide.reasons[1 - least] == ""
@@ -304,3 +306,86 @@ def test_a_point_that_is_no_maximum_has_none(fits, problem):
     assert np.isfinite(log_density(away, problem.X)).all()
     assert errors.reasons[0].startswith("the information is")
     assert all(np.isnan(column).all() for column in columns_of(errors))
+
+
+# --- covariances, intervals, and the sandwich ---------------------------------------------------
+
+
+def test_one_component_has_the_textbook_errors_of_its_covariances(fits, problem):
+    """var(S_ab) = (S_aa S_bb + S_ab^2) / n."""
+    X, n = problem.X, len(problem.X)
+    S = np.cov(X.T, ddof=0)
+    one = Mixture(np.ones(1), X.mean(0)[None], np.linalg.cholesky(S)[None])
+    errors = standard_errors(fit_at(one, "VVV", problem, fits("VVV")), problem)
+    expected = np.sqrt((np.outer(np.diag(S), np.diag(S)) + S**2) / n)
+    np.testing.assert_allclose(errors.covariances[0], expected, rtol=1e-7)
+
+
+def test_the_sandwich_of_one_component_is_whites(fits, problem):
+    """sd / sqrt(n) for means whatever the rows; for a variance, the spread of squares."""
+    X, n = problem.X, len(problem.X)
+    one = Mixture(np.ones(1), X.mean(0)[None], np.linalg.cholesky(np.cov(X.T, ddof=0))[None])
+    errors = standard_errors(fit_at(one, "VVV", problem, fits("VVV")), problem, "sandwich")
+    squares = np.square(X - X.mean(0))
+    np.testing.assert_allclose(errors.means[0], X.std(0) / np.sqrt(n), rtol=1e-6)
+    np.testing.assert_allclose(
+        np.diagonal(errors.covariances[0]), squares.std(0) / np.sqrt(n), rtol=1e-6
+    )
+    assert errors.kind == "sandwich"
+
+
+@pytest.mark.parametrize("name", ["VVV", "EEE", "VEI", "EVE"])
+def test_the_sandwich_is_that_of_row_by_row_scores(name, fits, problem):
+    found = fits(name)
+    errors = standard_errors(found, problem, "sandwich")
+    point, sizes = parameters(found.mixture, name)
+
+    def by_row(at):
+        weights, means, covariances = mixture_at(at, name)
+        pairs = zip(means, covariances, strict=True)
+        joint = [multivariate_normal(*each).logpdf(problem.X) for each in pairs]
+        return logsumexp(np.log(weights)[:, None] + joint, axis=0)
+
+    scores = jacobian(by_row, point, 1e-3 * sizes)
+    hessian = numerical_hessian(lambda at: log_likelihood(at, name, problem.X), point, 2e-3 * sizes)
+    bread = np.linalg.inv(-hessian)
+    slopes = jacobian(lambda at: as_people_read(at, name), point, 1e-3 * sizes)
+    expected = np.sqrt(np.diagonal(slopes @ bread @ scores.T @ scores @ bread @ slopes.T))
+    found_flat = np.concatenate([errors.weights, errors.means.ravel(), errors.sds.ravel()])
+    np.testing.assert_allclose(found_flat, expected[:10], rtol=2e-4)
+
+
+def test_counts_are_repeated_rows_and_other_weights_need_the_sandwich(fits, problem, table):
+    found = fits("VVV")
+    counts = np.resize([1.0, 3.0, 2.0], 80)
+    weighted = Problem.of(read_table(table.X, weights=counts))
+    repeated = Problem.of(read_table(np.repeat(table.X, counts.astype(int), axis=0)))
+    for kind in ("information", "sandwich"):
+        one, other = (standard_errors(found, each, kind) for each in (weighted, repeated))
+        for a, b in zip(columns_of(one), columns_of(other), strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-6)
+    halves = Problem.of(read_table(table.X, weights=np.full(80, 0.5)))
+    assert all("not counts" in reason for reason in standard_errors(found, halves).reasons)
+    robust, plain = (standard_errors(found, each, "sandwich") for each in (halves, problem))
+    np.testing.assert_allclose(robust.means, plain.means, rtol=1e-6)
+
+
+def test_intervals_stay_where_the_parameters_do_and_are_symmetric_on_their_scales(fits, problem):
+    found = fits("VVV")
+    errors, mixture = standard_errors(found, problem), found.mixture
+    low, high = errors.intervals(mixture, 30.0)
+    assert (low.weights > 0).all()
+    assert (high.weights < 1).all()
+    assert (low.sds > 0).all()
+    off = ~np.eye(2, dtype=bool)
+    assert (abs(np.stack([low.correlations, high.correlations])[..., off]) <= 1).all()
+    low, high = errors.intervals(mixture, 1.0)
+    value = quantities(mixture)
+    np.testing.assert_allclose(high.means - value.means, errors.means, rtol=1e-12)
+    np.testing.assert_allclose(low.sds * high.sds, value.sds**2, rtol=1e-12)
+    np.testing.assert_allclose(np.log(high.sds / value.sds), errors.sds / value.sds, rtol=1e-12)
+
+
+def test_another_kind_is_refused(fits, problem):
+    with pytest.raises(InputError, match="kind"):
+        standard_errors(fits("VVV"), problem, "robust")
