@@ -11,6 +11,7 @@ from bayesgmm.gaussian.families import Family
 from bayesgmm.gaussian.mixture import Mixture, most_probable
 from bayesgmm.ml.optima import MaximumLikelihood
 from bayesgmm.ml.problem import Problem
+from bayesgmm.ml.simulation import draw_rows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,16 +64,7 @@ def sample(
     """Rows and components drawn from one mixture, or from n_samples stacked ones."""
     if n_samples < 1:
         raise InputError(f"n_samples={n_samples} must be at least 1.")
-    weights = np.broadcast_to(mixture.weights, (n_samples, mixture.weights.shape[-1]))
-    uniform = rng.uniform(size=(n_samples, 1))
-    labels = np.minimum((uniform > np.cumsum(weights, 1)).sum(1), weights.shape[1] - 1)
-    stacked = mixture.weights.ndim == 2
-    at = (np.arange(n_samples), labels) if stacked else (labels,)
-    means, factors = mixture.means[at], mixture.scale_tril[at]
-    noise = rng.standard_normal(means.shape)
-    if mixture.is_diagonal:
-        return means + factors * noise, labels
-    return means + np.einsum("nab,nb->na", factors, noise), labels
+    return draw_rows(mixture, n_samples, rng)
 
 
 def sample_posterior(

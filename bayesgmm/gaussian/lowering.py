@@ -15,6 +15,7 @@ from collections.abc import Callable, Hashable
 from functools import cache, partial, wraps
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from threading import RLock
 from typing import Any, NamedTuple
 
 import jax
@@ -23,6 +24,7 @@ from jax import export
 from bayesgmm.gaussian.compilation import programs_folder
 
 DIGEST_BYTES = 32
+MOST_PROGRAMS = 64  # of one function; a program holds hundreds of the mappings a process may have
 LIBRARIES = ("jax", "jaxlib", "numpyro", "numpy")
 
 
@@ -33,6 +35,7 @@ class Remembered:
         self.function = function
         self.n_static = n_static
         self.programs: dict[Hashable, Callable[..., Any]] = {}
+        self.lock = RLock()
         wraps(function)(self)
 
     def __call__(self, *arguments: Any) -> Any:
@@ -48,9 +51,14 @@ class Remembered:
         leaves, tree = jax.tree.flatten(arrays)
         shapes = tuple((leaf.shape, leaf.dtype) for leaf in map(jax.typeof, leaves))
         key = (static, tree, shapes)
-        if key not in self.programs:
-            self.programs[key] = self._made(static, arrays, str((tree, shapes)))
-        return self.programs[key]
+        with self.lock:
+            program = self.programs.pop(key, None) or self._made(
+                static, arrays, str((tree, shapes))
+            )
+            self.programs[key] = program  # the last in the row: the first is the longest unused
+            while len(self.programs) > MOST_PROGRAMS:
+                del self.programs[next(iter(self.programs))]
+        return program
 
     def _made(self, static: tuple[Any, ...], arrays: tuple[Any, ...], shapes: str) -> Any:
         plain = jax.jit(partial(self.function, *static))

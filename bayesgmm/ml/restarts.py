@@ -19,18 +19,11 @@ from bayesgmm.ml.optima import MaximumLikelihood, summarise
 from bayesgmm.ml.problem import Problem, check_components, conjugate_prior
 from bayesgmm.ml.race import Heat, Track, climb, improved, raced
 from bayesgmm.ml.threads import single_threaded_blas
+from bayesgmm.ml.warnings import DegenerateFitWarning, NotConvergedWarning
 
 SHORT_COLUMNS = 8  # from here on, families without correlations keep diagonals and no matrices
 RESCUE_FLOOR = 1e-6
 ON_COLLAPSE = ("restart", "raise", "prior", "floor")
-
-
-class DegenerateFitWarning(UserWarning):
-    """No admissible fit was found; the best of the others is returned."""
-
-
-class NotConvergedWarning(UserWarning):
-    """EM stopped at `max_iter` before its tolerance was met."""
 
 
 @dataclass(frozen=True)

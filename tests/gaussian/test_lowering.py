@@ -164,3 +164,13 @@ def test_a_mixture_crosses_the_border():
     moved = remembered(0)(lambda mixture: Mixture(*(2 * part for part in mixture)))
     doubled = moved(Mixture(np.ones(2), np.ones((2, 1)), np.ones((2, 1, 1))))
     assert type(doubled) is Mixture
+
+
+def test_the_longest_unused_programs_are_let_go(monkeypatch):
+    """A process may have no more mappings than its system allows; every program has hundreds."""
+    monkeypatch.setattr(module, "MOST_PROGRAMS", 2)
+    double = remembered(0)(lambda x: 2 * x)
+    for n in (1, 2, 1, 3):
+        np.testing.assert_array_equal(double(np.ones(n)), 2)
+    kept = [shapes[0][0] for _, _, shapes in double.programs]
+    assert kept == [(1,), (3,)]
