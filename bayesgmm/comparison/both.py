@@ -1,6 +1,7 @@
 """One mixture fitted both ways."""
 
 import platform
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,13 +19,18 @@ from bayesgmm.bayes.posterior import Posterior
 from bayesgmm.bayes.program import Program, models_folder
 from bayesgmm.bayes.start import Mode
 from bayesgmm.bayes.target import Data, Target
+from bayesgmm.data.errors import InputError
 from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.precision import float64
 from bayesgmm.ml import restarts
+from bayesgmm.ml.bootstrap import Bootstrap, bootstrap
 from bayesgmm.ml.optima import MaximumLikelihood
 from bayesgmm.ml.problem import Problem, check_components
+from bayesgmm.ml.quantities import Quantities
 from bayesgmm.ml.uncertainty import StandardErrors, standard_errors
+from bayesgmm.ml.warnings import DegenerateFitWarning
 
+BOOTSTRAP_WORK = 1e5  # rows x components x features; 999 refits of it take about three seconds
 FAMILY_OF_PROGRAM = {
     "gaussian": "VVV",
     "gaussian_tied": "EEE",
@@ -47,6 +53,8 @@ class Both:
         posterior: the posterior.
         provenance: what is needed to repeat it.
         known_errors: standard errors that were saved.
+        refits: a bootstrap that was asked for.
+        known_ends: ends of bootstrap intervals that were saved.
     """
 
     problem: Problem
@@ -57,11 +65,38 @@ class Both:
     posterior: Posterior
     provenance: Mapping[str, Any]
     known_errors: StandardErrors | None = None
+    refits: Bootstrap | None = None
+    known_ends: tuple[Quantities, Quantities] | None = None
 
     @cached_property
     def errors(self) -> StandardErrors:
         """Standard errors of the maximum-likelihood fit."""
         return self.known_errors or standard_errors(self.ml, self.problem)
+
+    @cached_property
+    def boot_ends(self) -> tuple[Quantities, Quantities] | None:
+        """95 % bootstrap intervals of the maximum-likelihood estimates, as lower and upper ends.
+
+        Those of the bootstrap that was asked for; else of 999 weighted refits where that takes a
+        moment and the fit is admissible; else None.
+        """
+        if self.refits is not None:
+            return self.refits.intervals()
+        if self.known_errors is not None:
+            return self.known_ends
+        k, d = self.ml.mixture.means.shape
+        work = len(self.problem.X) * k * (d + 1) * (d + 2)
+        usable = self.ml.converged and self.ml.optima[0].admissible
+        if work > BOOTSTRAP_WORK or not usable or not self.problem.table.frequency:
+            return None
+        track = restarts.Settings().track(self.problem, k)
+        rng = np.random.default_rng(int(self.problem.table.sha256[:8], 16))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DegenerateFitWarning)
+            try:
+                return bootstrap(self.ml, self.problem, track, rng).intervals()
+            except InputError:  # nearly every refit collapsed
+                return None
 
     @property
     def program(self) -> Program | None:

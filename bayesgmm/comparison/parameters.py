@@ -1,8 +1,7 @@
 """One row per parameter: the maximum-likelihood estimate beside the posterior."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from itertools import combinations
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -10,9 +9,9 @@ from jaxtyping import Float
 from bayesgmm.bayes.diagnose import ess
 from bayesgmm.comparison.both import Both
 from bayesgmm.gaussian.mixture import Mixture
+from bayesgmm.ml.places import Place, places
 from bayesgmm.ml.quantities import quantities
 
-SHARED = 0
 LEVEL = 0.95
 
 
@@ -29,6 +28,7 @@ class Parameter:
         mean, sd: of the posterior.
         low, high: 95 % equal-tailed interval.
         ess: bulk effective sample size.
+        boot_low, boot_high: 95 % percentile interval of the maximum-likelihood estimate.
     """
 
     component: int
@@ -41,6 +41,8 @@ class Parameter:
     low: float
     high: float
     ess: float
+    boot_low: float = float("nan")
+    boot_high: float = float("nan")
 
     @property
     def shift(self) -> float:
@@ -62,37 +64,15 @@ def parameters(both: Both) -> list[Parameter]:
 
 
 def _of_gaussian(both: Both, draws: Mixture) -> Iterator[Parameter]:
-    k, d = both.ml.mixture.means.shape
-    columns, errors = both.problem.table.columns, both.errors
-    tied = both.ml.family.name == "EEE" and both.same_likelihood
-    correlated = both.ml.family.name in ("VVV", "EEE") or not both.same_likelihood
-    drawn, ml_values = quantities(draws), quantities(both.ml.mixture)
-    sds, ml_sds = drawn.sds, ml_values.sds
-    corrs, ml_corrs = drawn.correlations, ml_values.correlations
-
-    def sd(j: int, a: int, component: int) -> Parameter:
-        ml, se = ml_sds[j, a], errors.sds[j, a]
-        return _row(component, "sd", columns[a], ml, se, sds[:, :, j, a])
-
-    def corr(j: int, component: int) -> Iterator[Parameter]:
-        for a, b in combinations(range(d if correlated else 0), 2):
-            ml, se = ml_corrs[j, a, b], errors.correlations[j, a, b]
-            pair = f"{columns[a]}, {columns[b]}"
-            yield _row(component, "corr", pair, ml, se, corrs[:, :, j, a, b])
-
-    for j in range(k):
-        weights = draws.weights[:, :, j]
-        yield _row(j + 1, "weight", "", both.ml.mixture.weights[j], errors.weights[j], weights)
-        for a in range(d):
-            ml, se = both.ml.mixture.means[j, a], errors.means[j, a]
-            yield _row(j + 1, "mean", columns[a], ml, se, draws.means[:, :, j, a])
-            if not tied:
-                yield sd(j, a, j + 1)
-        if not tied:
-            yield from corr(j, j + 1)
-    if tied:
-        yield from (sd(0, a, SHARED) for a in range(d))
-        yield from corr(0, SHARED)
+    drawn, estimates = quantities(draws), quantities(both.ml.mixture)
+    errors, ends = both.errors.values, both.boot_ends
+    columns, k = both.problem.table.columns, both.n_components
+    for place in places(both.ml.family, k, columns, free=not both.same_likelihood):
+        row = _row(place, place.of(estimates), place.of(errors), np.asarray(place.of(drawn)))
+        if ends is not None:
+            low, high = (float(place.of(end)) for end in ends)
+            row = replace(row, boot_low=low, boot_high=high)
+        yield row
 
 
 def _of_program(both: Both) -> Iterator[Parameter]:
@@ -108,23 +88,17 @@ def _of_program(both: Both) -> Iterator[Parameter]:
                 ml = both.ml.mixture.weights[j] if is_weight else np.nan
                 se = both.errors.weights[j] if is_weight else np.nan
                 entry = "weight" if is_weight else name + (f"[{e}]" if flat.shape[-1] > 1 else "")
-                yield _row(j + 1, entry, "", ml, se, flat[:, :, e])
+                place = Place(j + 1, entry, "", "", ())
+                yield _row(place, ml, se, flat[:, :, e])
 
 
-def _row(
-    component: int,
-    name: str,
-    column: str,
-    ml: float,
-    se: float,
-    draws: Float[np.ndarray, "c s"],
-) -> Parameter:
+def _row(place: Place, ml: float, se: float, draws: Float[np.ndarray, "c s"]) -> Parameter:
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     constant = bool(np.ptp(draws) == 0)
     return Parameter(
-        component,
-        name,
-        column,
+        place.component,
+        place.name,
+        place.column,
         float(ml),
         float(se),
         float(draws.mean()),

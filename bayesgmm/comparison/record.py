@@ -20,6 +20,7 @@ from bayesgmm.gaussian.families import family
 from bayesgmm.gaussian.mixture import Mixture
 from bayesgmm.ml.optima import MaximumLikelihood, Optimum
 from bayesgmm.ml.problem import Problem
+from bayesgmm.ml.quantities import Quantities
 from bayesgmm.ml.uncertainty import StandardErrors
 
 CHAIN = ("chain", "draw")
@@ -141,11 +142,39 @@ def _ml_dataset(both: Both) -> xr.Dataset:
             "sds_se": (("cluster", "feature"), errors.sds),
             "correlations_se": (("cluster", "feature", "feature_bis"), errors.correlations),
             "covariances_se": (("cluster", "feature", "feature_bis"), errors.covariances),
+            **_ends(both),
             "history": (("step",), ml.history),
             "histories": (("start", "start_step"), histories),
         }
         | {f"optima_{n}": (("optimum", *MIXTURE_DIMS[n]), v) for n, v in optima.items()}
     )
+
+
+QUANTITY_DIMS = {
+    "weights": ("cluster",),
+    "means": ("cluster", "feature"),
+    "sds": ("cluster", "feature"),
+    "correlations": ("cluster", "feature", "feature_bis"),
+    "covariances": ("cluster", "feature", "feature_bis"),
+}
+
+
+def _ends(both: Both) -> dict[str, Any]:
+    """Bootstrap intervals, where there are any."""
+    if both.boot_ends is None:
+        return {}
+    low, high = both.boot_ends
+    return {
+        f"{name}_boot": (("bound", *dims), np.stack([getattr(low, name), getattr(high, name)]))
+        for name, dims in QUANTITY_DIMS.items()
+    }
+
+
+def _known_ends(dataset: xr.Dataset) -> tuple[Quantities, Quantities] | None:
+    if "weights_boot" not in dataset:
+        return None
+    parts = [dataset[f"{name}_boot"].values for name in Quantities._fields]
+    return Quantities(*(part[0] for part in parts)), Quantities(*(part[1] for part in parts))
 
 
 def _attributes(both: Both) -> dict[str, str]:
@@ -228,6 +257,7 @@ def from_tree(tree: xr.DataTree) -> Both:
         posterior,
         json.loads(tree.attrs["provenance"]),
         errors,
+        known_ends=_known_ends(dataset),
     )
 
 

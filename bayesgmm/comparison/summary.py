@@ -1,19 +1,21 @@
 """The summary of one fit: maximum likelihood and posterior, parameter by parameter."""
 
 import html
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from bayesgmm.comparison.both import Both
-from bayesgmm.comparison.parameters import SHARED, Parameter, parameters
+from bayesgmm.comparison.parameters import Parameter, parameters
 from bayesgmm.comparison.words import counted, fixed, number, shortened, wrapped
 from bayesgmm.data.plain import plain
+from bayesgmm.ml.places import SHARED
 
 CERTAIN = 0.95
-LABEL = 18
+WIDTH, LEAST_LABEL = 80, 11
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Summary:
                 "parameter": row.label,
                 "ml": row.ml,
                 "se": row.se,
+                "boot_low": row.boot_low,
+                "boot_high": row.boot_high,
                 "mean": row.mean,
                 "sd": row.sd,
                 "low": row.low,
@@ -73,7 +77,15 @@ class Summary:
     def to_latex(self) -> str:
         """The table for a paper."""
         frame = self.to_frame().rename(
-            columns={"ml": "ML", "se": "SE", "low": "2.5 %", "high": "97.5 %", "ess": "ESS"}
+            columns={
+                "ml": "ML",
+                "se": "SE",
+                "boot_low": "boot 2.5 %",
+                "boot_high": "boot 97.5 %",
+                "low": "2.5 %",
+                "high": "97.5 %",
+                "ess": "ESS",
+            }
         )
         return str(frame.to_latex(float_format="%.3g", na_rep="--", escape=True))
 
@@ -91,22 +103,49 @@ class Summary:
         return f"<p>{head}</p>{self.html_table()}<p>{tail}</p>"
 
     def table(self) -> list[str]:
-        """The table as lines of text."""
-        width = min(LABEL, max(12, *(len(_indented(row)) for row in self.rows)))
-        ml = "ML" if self.both.same_likelihood else "EM*"
-        lines = [
-            f"{'':{width}} {ml:>7} {'SE':>6} | {'mean':>7} {'sd':>6} {'95% interval':>15}"
-            f" {'shift':>6} {'ESS':>6}"
-        ]
+        """The table as lines of text; without the bootstrap where that would be too wide."""
+        rows = [_cells(row) for row in self.rows]
+        for shown in (self._columns(), [c for c in self._columns() if "boot" not in c.heading]):
+            lines = _set([[cells[c.key] for c in shown] for cells in rows], shown)
+            if max(map(len, lines)) <= WIDTH - LEAST_LABEL:
+                break
+        room = WIDTH - max(map(len, lines))
+        labels = [_indented(row) for row in self.rows]
+        width = min(room, max(LEAST_LABEL, *map(len, labels)))
+        head, *rest = lines
+        text = [f"{'':{width}}{head}"]
         for component in self._components():
-            lines.append(self._heading(component))
-            lines += [_line(row, width) for row in self.rows if row.component == component]
-        return lines
+            text.append(self._heading(component))
+            text += [
+                f"{shortened(label, width):{width}}{line}"
+                for label, line, row in zip(labels, rest, self.rows, strict=True)
+                if row.component == component
+            ]
+        return text
+
+    def _columns(self) -> list["Column"]:
+        ml = "ML" if self.both.same_likelihood else "EM*"
+        boot = [Column("boot", "95% boot")] if self._has_bootstrap() else []
+        return [
+            Column("ml", ml),
+            Column("se", "SE"),
+            *boot,
+            Column("bar", ""),
+            Column("mean", "mean"),
+            Column("sd", "sd"),
+            Column("interval", "95% interval"),
+            Column("shift", "shift"),
+            Column("ess", "ESS"),
+        ]
+
+    def _has_bootstrap(self) -> bool:
+        return any(np.isfinite(row.boot_low) for row in self.rows)
 
     def html_table(self) -> str:
         """The table as HTML, components as row groups."""
         ml = "ML" if self.both.same_likelihood else "Gaussian EM"
-        names = ("", ml, "SE", "mean", "sd", "2.5 %", "97.5 %", "shift", "ESS")
+        boot = ("boot 2.5 %", "boot 97.5 %") if self._has_bootstrap() else ()
+        names = ("", ml, "SE", *boot, "mean", "sd", "2.5 %", "97.5 %", "shift", "ESS")
         head = "".join(f'<th scope="col">{name}</th>' for name in names)
         body = []
         for component in self._components():
@@ -114,7 +153,7 @@ class Summary:
             body.append(
                 f'<tr class="group"><th colspan="{len(names)}" scope="rowgroup">{title}</th></tr>'
             )
-            body += [_html_row(row) for row in self.rows if row.component == component]
+            body += [_html_row(row, bool(boot)) for row in self.rows if row.component == component]
         return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
 
     def remarks(self) -> list[str]:
@@ -209,31 +248,48 @@ def _indented(row: Parameter) -> str:
     return "  sd" if row.name == "sd" and row.component != SHARED else f" {row.label}"
 
 
-def _line(row: Parameter, width: int) -> str:
-    spread = row.sd if np.isfinite(row.sd) and row.sd > 0 else row.se
-    interval = f"{number(row.low, spread):>7} {number(row.high, spread):>7}"
-    return (
-        f"{shortened(_indented(row), width):{width}} {number(row.ml, spread):>7} "
-        f"{number(row.se, row.se):>6} | {number(row.mean, spread):>7} "
-        f"{number(row.sd, row.sd):>6} {interval}"
-        f" {_signed(row.shift):>6} {fixed(row.ess, 0):>6}"
-    )
+class Column(NamedTuple):
+    """A column of the table: which cells, and what stands above them."""
+
+    key: str
+    heading: str
 
 
-def _html_row(row: Parameter) -> str:
+def _cells(row: Parameter) -> dict[str, str]:
+    """The cells of a row; an interval is one of them, its ends aligned later."""
     spread = row.sd if np.isfinite(row.sd) and row.sd > 0 else row.se
-    cells = [
-        number(row.ml, spread),
-        number(row.se, row.se),
-        number(row.mean, spread),
-        number(row.sd, row.sd),
-        number(row.low, spread),
-        number(row.high, spread),
-        _signed(row.shift),
-        fixed(row.ess, 0),
-    ]
-    data = "".join(f"<td>{cell}</td>" for cell in cells)
-    return f'<tr><th scope="row">{html.escape(row.label)}</th>{data}</tr>'
+    return {
+        "ml": number(row.ml, spread),
+        "se": number(row.se, row.se),
+        "boot": f"{number(row.boot_low, spread)} {number(row.boot_high, spread)}",
+        "bar": "|",
+        "mean": number(row.mean, spread),
+        "sd": number(row.sd, row.sd),
+        "interval": f"{number(row.low, spread)} {number(row.high, spread)}",
+        "shift": _signed(row.shift),
+        "ess": fixed(row.ess, 0),
+    }
+
+
+def _set(rows: Sequence[Sequence[str]], columns: Sequence[Column]) -> list[str]:
+    """The heading and the rows as lines, every column as wide as its widest cell."""
+    lines = [""] * (len(rows) + 1)
+    for j, column in enumerate(columns):
+        parts = [row[j].split(" ") for row in rows]
+        widths = [max(map(len, part)) for part in zip(*parts, strict=True)]
+        cells = [" ".join(p.rjust(w) for p, w in zip(part, widths, strict=True)) for part in parts]
+        width = max(len(column.heading), *map(len, cells))
+        every = ["|" if column.key == "bar" else column.heading, *cells]
+        lines = [f"{line} {cell:>{width}}" for line, cell in zip(lines, every, strict=True)]
+    return lines
+
+
+def _html_row(row: Parameter, bootstrapped: bool) -> str:
+    cells = _cells(row)
+    shown = ["ml", "se", *(["boot"] if bootstrapped else []), "mean", "sd", "interval"]
+    data = [part for key in [*shown, "shift", "ess"] for part in cells[key].split(" ")]
+    entries = "".join(f"<td>{cell}</td>" for cell in data)
+    return f'<tr><th scope="row">{html.escape(row.label)}</th>{entries}</tr>'
 
 
 def _signed(value: float) -> str:

@@ -12,6 +12,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import lax
 from jaxtyping import Float
 
 from bayesgmm.data.errors import unknown
@@ -20,7 +21,7 @@ from bayesgmm.gaussian.families import Family
 from bayesgmm.gaussian.mixture import Mixture, full
 from bayesgmm.gaussian.precision import float64
 from bayesgmm.gaussian.sweep import Frame, features, mixture_log_likelihood, natural
-from bayesgmm.ml.derivatives import hessian, jacobian
+from bayesgmm.ml.derivatives import jacobian_at_once
 from bayesgmm.ml.optima import MaximumLikelihood
 from bayesgmm.ml.problem import Problem
 from bayesgmm.ml.quantities import Quantities, normal_intervals, quantities
@@ -95,18 +96,19 @@ def standard_errors(
     centre = Mixture(*(np.asarray(part) for part in full(fit.mixture)))
     point = np.zeros(n_parameters)
 
-    def score(point: np.ndarray) -> Array:
-        return _score(point, centre, problem.X, problem.row_weights, frame, family)
+    def scores(points: np.ndarray) -> Array:
+        return _scores(points, centre, problem.X, problem.row_weights, frame, family)
 
-    def reported(point: np.ndarray) -> np.ndarray:
-        return np.asarray(_reported_at(point, centre, frame, family))
+    def reported(points: np.ndarray) -> Array:
+        return _reported_at(points, centre, frame, family)
 
-    covariance, reason = _inverse(-hessian(score, point))
+    raw = -jacobian_at_once(scores, point)
+    covariance, reason = _inverse((raw + raw.T) / 2)
     if reason:
         return _missing(k, d, reason, kind)
     if kind == "sandwich":
         covariance = covariance @ _meat(point, centre, problem, family) @ covariance
-    rows = jacobian(reported, point)
+    rows = jacobian_at_once(reported, point)
     flat = np.sqrt(np.maximum(np.einsum("ma,ab,mb->m", rows, covariance, rows), 0.0))
     return _reported(fit, _shaped(flat, k, d), kind)
 
@@ -130,10 +132,10 @@ def _meat(point: np.ndarray, centre: Mixture, problem: Problem, family: Family) 
     coordinates by the Jacobian J of the natural parameters.
     """
     X, frame = problem.X, problem.frame
-    theta = np.asarray(_theta_at(point, centre, frame, family))
-    slopes = jacobian(
-        lambda at: np.asarray(_theta_at(at, centre, frame, family)).ravel(), point
-    ).reshape(*theta.shape, -1)
+    k, p = centre.n_components, (frame.scale.size + 1) * (frame.scale.size + 2) // 2
+    theta = np.asarray(_theta_at(point[None], centre, frame, family)).reshape(k, p)
+    slopes = jacobian_at_once(lambda at: _theta_at(at, centre, frame, family), point)
+    slopes = slopes.reshape(*theta.shape, -1)
     power = 1 if problem.table.frequency else 2
     total = np.zeros((point.size, point.size))
     for part in blocks(len(X), 8 * theta.size):
@@ -147,14 +149,20 @@ def _meat(point: np.ndarray, centre: Mixture, problem: Problem, family: Family) 
 
 
 @partial(jax.jit, static_argnames="family")
-def _theta_at(point: Array, centre: Mixture, frame: Frame, family: Family) -> Array:
-    return natural(_around(centre, point, family, frame), frame)
+def _theta_at(points: Array, centre: Mixture, frame: Frame, family: Family) -> Array:
+    def theta(point: Array) -> Array:
+        return natural(_around(centre, point, family, frame), frame).ravel()
+
+    return jax.vmap(theta)(points)
 
 
 @partial(jax.jit, static_argnames="family")
-def _reported_at(point: Array, centre: Mixture, frame: Frame, family: Family) -> Array:
-    parts = quantities(_around(centre, point, family, frame))
-    return jnp.concatenate([jnp.ravel(part) for part in parts])
+def _reported_at(points: Array, centre: Mixture, frame: Frame, family: Family) -> Array:
+    def reported(point: Array) -> Array:
+        parts = quantities(_around(centre, point, family, frame))
+        return jnp.concatenate([jnp.ravel(part) for part in parts])
+
+    return jax.vmap(reported)(points)
 
 
 def _around(centre: Mixture, steps: Array, family: Family, frame: Frame) -> Mixture:
@@ -171,14 +179,14 @@ def _around(centre: Mixture, steps: Array, family: Family, frame: Frame) -> Mixt
 
 
 @partial(jax.jit, static_argnames="family")
-def _score(
-    point: Array, centre: Mixture, X: Array, row_weights: Array, frame: Frame, family: Family
+def _scores(
+    points: Array, centre: Mixture, X: Array, row_weights: Array, frame: Frame, family: Family
 ) -> Array:
     def log_likelihood(point: Array) -> Array:
         mixture = _around(centre, point, family, frame)
         return mixture_log_likelihood(mixture, X, row_weights, frame)
 
-    return jax.grad(log_likelihood)(point)
+    return lax.map(jax.grad(log_likelihood), points)
 
 
 def _inverse(information: np.ndarray) -> tuple[np.ndarray, str]:

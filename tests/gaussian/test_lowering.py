@@ -168,7 +168,7 @@ def test_a_mixture_crosses_the_border():
 
 def test_the_longest_unused_programs_are_let_go(monkeypatch):
     """A process may have no more mappings than its system allows; every program has hundreds."""
-    monkeypatch.setattr(module, "MOST_PROGRAMS", 2)
+    monkeypatch.setattr(lowering, "MOST_PROGRAMS", 2)
     double = remembered(0)(lambda x: 2 * x)
     for n in (1, 2, 1, 3):
         np.testing.assert_array_equal(double(np.ones(n)), 2)

@@ -1,0 +1,324 @@
+"""Does what is said of a fit hold? Data simulated from it, at its own size, are fitted again.
+
+Of every simulated data set the truth is known, so that one can count how often intervals cover it,
+how often a criterion recovers the number of components, and how often the starts find the optimum
+that the truth itself leads to.
+"""
+
+import html
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+from numpy.random import Generator
+
+from bayesgmm.data.errors import InputError
+from bayesgmm.data.plain import plain
+from bayesgmm.data.table import Table
+from bayesgmm.gaussian.mixture import Mixture, log_likelihoods, permute
+from bayesgmm.ml import criteria
+from bayesgmm.ml.alignment import assignments, divergences
+from bayesgmm.ml.driver import run
+from bayesgmm.ml.em import Data
+from bayesgmm.ml.optima import SAME_OPTIMUM, MaximumLikelihood
+from bayesgmm.ml.problem import Problem
+from bayesgmm.ml.quantities import Quantities, quantities
+from bayesgmm.ml.replicates import MAX_ITER, TOL, Replicates, fit_replicates
+from bayesgmm.ml.simulation import draw_rows
+from bayesgmm.ml.uncertainty import standard_errors
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+N_SIMULATIONS = 200
+N_RESAMPLES = 199
+N_INIT = 8
+LEVEL = 0.95
+MORE_COMPONENTS = 2
+REPORTED = ("weights", "means", "sds", "correlations")
+CRITERIA = ("aic", "bic", "icl")
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How often intervals of one kind covered one kind of parameter.
+
+    Attributes:
+        method: where the intervals came from.
+        quantity: "weights", "means", "sds" or "correlations".
+        share: of intervals that covered, components and columns together.
+        error: its Monte-Carlo standard error, simulations being the units.
+        missing: share of intervals that were missing, with a reason.
+    """
+
+    method: str
+    quantity: str
+    share: float
+    error: float
+    missing: float
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What simulation says of a fit's intervals, of the criteria, and of the starts.
+
+    Attributes:
+        fit: what was simulated from.
+        n_simulations: data sets.
+        coverages: of 95 % intervals, method by method.
+        recovered: for each criterion the share of data sets whose best k it was, k by k.
+        found: share of data sets whose starts reached an optimum no lower than EM does from the
+            truth.
+        lost: data sets that had no admissible fit.
+    """
+
+    fit: MaximumLikelihood
+    name: str
+    n_simulations: int
+    coverages: tuple[Coverage, ...]
+    recovered: Mapping[str, Mapping[int, float]]
+    found: float
+    lost: int
+
+    @property
+    def table(self) -> "pd.DataFrame":
+        """One row for each kind of interval and of parameter."""
+        import pandas as pd
+
+        return pd.DataFrame([vars(each) for each in self.coverages])
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same numbers that the text shows, ready for JSON."""
+        content = {
+            "data": self.name,
+            "n_simulations": self.n_simulations,
+            "coverage": [vars(each) for each in self.coverages],
+            "recovered": {name: dict(shares) for name, shares in self.recovered.items()},
+            "found": self.found,
+            "lost": self.lost,
+            "sentences": self.sentences(),
+        }
+        return dict(plain(content))
+
+    def __str__(self) -> str:
+        return "\n".join([*self.lines(), "", *self.sentences()])
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        tail = "<br>".join(html.escape(line) for line in self.sentences())
+        table = self.table.to_html(index=False, na_rep="-", float_format="{:.3f}".format)
+        return f"{table}<p>{tail}</p>"
+
+    def lines(self) -> list[str]:
+        """Two tables: coverage of intervals, and the k that each criterion finds."""
+        k, family = self.fit.n_components, self.fit.family.name
+        methods = list(dict.fromkeys(each.method for each in self.coverages))
+        shown = [q for q in REPORTED if any(c.quantity == q for c in self.coverages)]
+        at = {(each.method, each.quantity): each for each in self.coverages}
+        lines = [
+            f"{self.name}: {self.n_simulations} data sets simulated from {family}, k = {k}",
+            "",
+            f"{'coverage of 95 % intervals':28}" + "".join(f"{name:>13}" for name in shown),
+        ]
+        for method in methods:
+            entries = "".join(_entry(at.get((method, quantity))) for quantity in shown)
+            lines.append(f" {method:27}{entries}")
+        ks = list(self.recovered[CRITERIA[0]])
+        head = "".join(f"{f'k = {each}':>9}" for each in ks)
+        lines += ["", f"{'share of data sets, best k':28}{head}"]
+        for name, shares in self.recovered.items():
+            lines.append(f" {name.upper():27}" + "".join(f"{shares[each]:9.2f}" for each in ks))
+        return lines
+
+    def sentences(self) -> list[str]:
+        """What the tables say."""
+        k = self.fit.n_components
+        best = max(self.recovered, key=lambda name: self.recovered[name][k])
+        lines = [
+            f"{best.upper()} finds k = {k} in {100 * self.recovered[best][k]:.0f} % of data sets "
+            "of this size.",
+            f"The starts reach an optimum as high as the truth's in {100 * self.found:.0f} %.",
+        ]
+        short = [c for c in self.coverages if c.share + 2 * c.error < LEVEL - 0.02]
+        if short:
+            worst = min(short, key=lambda c: c.share)
+            lines.append(
+                f"! {worst.method} intervals of {worst.quantity} cover {100 * worst.share:.0f} %, "
+                "not 95 %: too narrow at this size."
+            )
+        if self.lost:
+            lines.append(f"{self.lost} data sets had no admissible fit of {k} and are left out.")
+        return lines
+
+
+def calibrate(
+    fit: MaximumLikelihood,
+    problem: Problem,
+    rng: Generator,
+    *,
+    n_simulations: int = N_SIMULATIONS,
+    n_resamples: int = N_RESAMPLES,
+    n_init: int = N_INIT,
+    progress: Callable[[str, int, int], None] = lambda *_: None,
+) -> Calibration:
+    """Simulate from the fit at the data's own size, and count what holds.
+
+    Args:
+        fit: the maximum-likelihood fit, the truth of the simulation.
+        problem: the data that it was fitted to.
+        rng: source of the data sets.
+        n_simulations: how many.
+        n_resamples: bootstrap refits of each; 0 leaves the bootstrap out.
+        n_init: EM starts of each data set and each k.
+        progress: called with what is being done, how much is done, and how much there is.
+
+    Raises:
+        InputError: fewer than two simulations; row weights that are not counts; a fit that is not
+            admissible.
+    """
+    if n_simulations < 2:
+        raise InputError(f"n_simulations={n_simulations} must be at least 2; 200 is usual.")
+    if not problem.table.frequency:
+        raise InputError("sample_weight holds weights that are not counts; give counts.")
+    if not fit.optima[0].admissible:
+        raise InputError(f"the fit is not admissible ({fit.optima[0].reason}); fit less.")
+    m, n, d = n_simulations, round(fit.n), fit.d
+    X = draw_rows(fit.mixture, m * n, rng)[0].reshape(m, n, d)
+    data = Data(X, np.ones(n), problem.frame, np.zeros(d))
+    ks = [
+        k
+        for k in range(max(1, fit.n_components - 1), fit.n_components + MORE_COMPONENTS + 1)
+        if k <= n
+    ]
+    fits = {}
+    for done, k in enumerate(ks):
+        progress("simulated data sets, every k", done, len(ks))
+        fits[k] = fit_replicates(data, k, fit.family, n_init, rng)
+    own = fits[fit.n_components]
+    kept = np.flatnonzero(own.admissible)
+    if kept.size < 2:
+        raise InputError(
+            f"{m - kept.size} of {m} simulated data sets have no admissible fit of "
+            f"{fit.n_components} components; fit fewer."
+        )
+    return Calibration(
+        fit,
+        problem.table.name,
+        m,
+        tuple(_coverages(fit, own, X, kept, n_resamples, rng, progress)),
+        _recovered(fit, fits, X),
+        _found(fit, data, own, kept),
+        int(m - kept.size),
+    )
+
+
+def _coverages(
+    fit: MaximumLikelihood,
+    own: Replicates,
+    X: Float[np.ndarray, "m n d"],
+    kept: np.ndarray,
+    n_resamples: int,
+    rng: Generator,
+    progress: Callable[[str, int, int], None],
+) -> list[Coverage]:
+    from bayesgmm.ml.bootstrap import bootstrap
+    from bayesgmm.ml.restarts import Settings
+
+    truth = quantities(fit.mixture)
+    order = assignments(divergences(fit.mixture, own.mixture))
+    aligned = permute(own.mixture, order)
+    inside: dict[str, list[Quantities]] = {}
+    for done, i in enumerate(kept):
+        progress("intervals of simulated data sets", done, len(kept))
+        problem = Problem.of(_table(X[i]))
+        mixture = Mixture(*(part[i] for part in aligned))
+        one = replace(
+            fit, mixture=mixture, log_likelihood=float(own.log_likelihood[i]), converged=True
+        )
+        ends = standard_errors(one, problem).intervals(mixture)
+        inside.setdefault("standard error", []).append(_inside(truth, *ends))
+        if n_resamples:
+            track = Settings().track(problem, fit.n_components)
+            drawn = bootstrap(one, problem, track, rng, n_resamples=n_resamples)
+            inside.setdefault("weighted bootstrap", []).append(_inside(truth, *drawn.intervals()))
+    return [coverage for method, each in inside.items() for coverage in _shares(method, each, fit)]
+
+
+def _table(X: np.ndarray) -> Table:
+    return Table(X, tuple(f"x{j}" for j in range(X.shape[1])), None, "simulated", "simulated")
+
+
+def _inside(truth: Quantities, low: Quantities, high: Quantities) -> Quantities:
+    """1 where an interval covers, 0 where it does not, NaN where there is none."""
+
+    def covers(value: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        return np.where(np.isfinite(a + b), (a <= value) & (value <= b), np.nan)
+
+    return Quantities(*(covers(*three) for three in zip(truth, low, high, strict=True)))
+
+
+def _shares(method: str, inside: Sequence[Quantities], fit: MaximumLikelihood) -> list[Coverage]:
+    found = []
+    k, d = fit.mixture.means.shape
+    for quantity in REPORTED:
+        free = _free(quantity, fit, k, d)
+        if not free.any():
+            continue
+        values = np.stack([getattr(each, quantity)[free] for each in inside])
+        missing = np.isnan(values)
+        whole = ~missing.all(1)
+        means = np.nanmean(values[whole], 1) if whole.any() else np.array([np.nan])
+        error = float(means.std(ddof=1) / np.sqrt(means.size)) if means.size > 1 else float("nan")
+        found.append(Coverage(method, quantity, float(means.mean()), error, float(missing.mean())))
+    return found
+
+
+def _free(quantity: str, fit: MaximumLikelihood, k: int, d: int) -> Bool[np.ndarray, "..."]:
+    """Which entries are parameters: each pair of columns once, and no weight that is known."""
+    if quantity == "weights":
+        return np.full(k, k > 1 and not fit.family.equal_weights)
+    if quantity == "correlations":
+        pairs = np.tril(np.ones((d, d), bool), -1) & (fit.family.orientation != "I")
+        return np.broadcast_to(pairs, (k, d, d))
+    return np.full((k, d), True)
+
+
+def _recovered(
+    fit: MaximumLikelihood, fits: Mapping[int, Replicates], X: np.ndarray
+) -> dict[str, dict[int, float]]:
+    """How often each k is the best by each criterion; without an admissible fit it is not."""
+    n, d = X.shape[1:]
+    values: dict[str, list[np.ndarray]] = {name: [] for name in CRITERIA}
+    for k, found in fits.items():
+        df = fit.family.n_parameters(k, d)
+        certainty = np.array([_certainty(found, i, X[i]) for i in range(len(X))])
+        heights = np.where(found.admissible, found.log_likelihood, -np.inf)
+        values["aic"].append(np.array([criteria.aic(one, df) for one in heights]))
+        values["bic"].append(np.array([criteria.bic(one, df, n) for one in heights]))
+        values["icl"].append(
+            np.array([criteria.icl(a, df, n, b) for a, b in zip(heights, certainty, strict=True)])
+        )
+    best = {name: np.array(list(fits))[np.stack(rows).argmin(0)] for name, rows in values.items()}
+    return {name: {k: float((b == k).mean()) for k in fits} for name, b in best.items()}
+
+
+def _certainty(found: Replicates, i: int, X: np.ndarray) -> float:
+    soft, hard = log_likelihoods(Mixture(*(part[i] for part in found.mixture)), X, np.ones(len(X)))
+    return float(hard - soft)
+
+
+def _found(fit: MaximumLikelihood, data: Data, own: Replicates, kept: np.ndarray) -> float:
+    """How often the starts end no lower than EM from the truth does."""
+    starts = Mixture(*(np.broadcast_to(part, (len(data.X), *part.shape)) for part in fit.mixture))
+    ends = run(starts, data, fit.family, tol=TOL, max_iter=MAX_ITER).state.log_likelihood
+    return float((own.log_likelihood[kept] >= ends[kept] - SAME_OPTIMUM).mean())
+
+
+def _entry(coverage: Coverage | None) -> str:
+    if coverage is None or not np.isfinite(coverage.share):
+        return f"{'-':>13}"
+    return f"{coverage.share:7.3f} ({coverage.error:.3f})"[:13].rjust(13)
