@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bayesgmm.data.datasets import load_dataset
     from bayesgmm.data.errors import InputError
     from bayesgmm.estimators import BayesianMixture, GaussianMixture
+    from bayesgmm.ml.likelihood_ratio import likelihood_ratios
     from bayesgmm.ml.selection import select
 
 __version__ = "0.1.0"
@@ -24,16 +25,18 @@ __all__ = [
     "GaussianMixture",
     "InputError",
     "compare",
+    "likelihood_ratios",
     "load_dataset",
     "load_model",
     "select",
 ]
 
 _HOMES = {
-    "BayesianMixture": "bayesgmm.estimators",
-    "GaussianMixture": "bayesgmm.estimators",
+    "BayesianMixture": "bayesgmm.estimators.bayesian",
+    "GaussianMixture": "bayesgmm.estimators.gaussian",
     "InputError": "bayesgmm.data.errors",
     "compare": "bayesgmm.comparison.compare",
+    "likelihood_ratios": "bayesgmm.ml.likelihood_ratio",
     "load_dataset": "bayesgmm.data.datasets",
     "load_model": "bayesgmm.bayes.program",
     "select": "bayesgmm.ml.selection",

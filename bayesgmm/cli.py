@@ -25,6 +25,7 @@ examples:
   bayesgmm fit faithful -k 2 --save fit.nc                  one fit, every parameter both ways
   bayesgmm fit my.csv -k 3 --columns height,weight          your own table
   bayesgmm select iris -k 1:9                               covariance families by BIC
+  bayesgmm select iris -k 1:4 --families full --lrt         and tests of k against k + 1
   bayesgmm show fit.nc                                      a saved fit
   bayesgmm models gaussian > mine.py                        a program to copy and change
 """
@@ -92,6 +93,12 @@ def _add_compare(commands: Any) -> None:
     _bayes_options(command)
     _criterion_option(command)
     command.add_argument("--report", metavar="FILE.html", help="write a self-contained report")
+    command.add_argument(
+        "--calibrate",
+        type=int,
+        metavar="N",
+        help="simulate N data sets from the chosen fit: do its intervals cover, is k found",
+    )
 
 
 def _add_select(commands: Any) -> None:
@@ -105,6 +112,12 @@ def _add_select(commands: Any) -> None:
     )
     _criterion_option(command)
     _starts_option(command)
+    command.add_argument(
+        "--lrt", action="store_true", help="test k against k + 1 in the best family by bootstrap"
+    )
+    command.add_argument(
+        "--resamples", type=int, default=199, metavar="N", help="data sets for each test (199)"
+    )
 
 
 def _add_small(commands: Any) -> None:
@@ -231,8 +244,12 @@ def _compare(options: argparse.Namespace) -> None:
             told | _told(options),
             progress,
         )
+        if options.calibrate is not None:
+            comparison = comparison.calibrated(options.calibrate, rng, progress)
     print(comparison)
     print(f"\n{comparison.summary()}")
+    if comparison.calibration:
+        print(f"\n{comparison.calibration}")
     if outputs["report"]:
         comparison.report(outputs["report"])
     if outputs["json"]:
@@ -245,6 +262,7 @@ def _select(options: argparse.Namespace) -> None:
     outputs = _outputs(options, "json")
     from bayesgmm.data.randomness import generator
     from bayesgmm.gaussian.families import families_for, family
+    from bayesgmm.ml.likelihood_ratio import in_sequence
     from bayesgmm.ml.selection import scan
 
     chosen = options.families.split(",")
@@ -254,9 +272,17 @@ def _select(options: argparse.Namespace) -> None:
     with _Progress(options.quiet) as progress:
         progress("covariance families", 0, 1)
         selection = scan(table, ks, names, rng, options.criterion, options.starts)
+        ratios = None
+        if options.lrt:
+            best = selection.best_.family.name
+            resamples = options.resamples
+            ratios = in_sequence(table, ks, best, rng, resamples, progress=progress)
     print(selection)
+    if ratios:
+        print(f"\n{ratios}")
     if outputs["json"]:
-        _write_json(outputs["json"], selection.to_dict())
+        tests = {"likelihood_ratios": ratios.to_dict()} if ratios else {}
+        _write_json(outputs["json"], selection.to_dict() | tests)
     _say_written(outputs)
 
 

@@ -74,16 +74,13 @@ class Both:
         return self.known_errors or standard_errors(self.ml, self.problem)
 
     @cached_property
-    def boot_ends(self) -> tuple[Quantities, Quantities] | None:
-        """95 % bootstrap intervals of the maximum-likelihood estimates, as lower and upper ends.
+    def resampled(self) -> Bootstrap | None:
+        """The bootstrap that was asked for; else 999 weighted refits where they take a moment.
 
-        Those of the bootstrap that was asked for; else of 999 weighted refits where that takes a
-        moment and the fit is admissible; else None.
+        None of a fit that was loaded, that is not admissible or whose rows are too many.
         """
-        if self.refits is not None:
-            return self.refits.intervals()
-        if self.known_errors is not None:
-            return self.known_ends
+        if self.refits is not None or self.known_errors is not None:
+            return self.refits
         k, d = self.ml.mixture.means.shape
         work = len(self.problem.X) * k * (d + 1) * (d + 2)
         usable = self.ml.converged and self.ml.optima[0].admissible
@@ -94,9 +91,14 @@ class Both:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DegenerateFitWarning)
             try:
-                return bootstrap(self.ml, self.problem, track, rng).intervals()
+                return bootstrap(self.ml, self.problem, track, rng)
             except InputError:  # nearly every refit collapsed
                 return None
+
+    @cached_property
+    def boot_ends(self) -> tuple[Quantities, Quantities] | None:
+        """95 % bootstrap intervals of the maximum-likelihood estimates, as lower and upper ends."""
+        return self.known_ends if self.resampled is None else self.resampled.intervals()
 
     @property
     def program(self) -> Program | None:

@@ -27,6 +27,7 @@ from bayesgmm.data.ranges import component_range
 from bayesgmm.data.table import Table, read_table
 from bayesgmm.gaussian.families import families_for
 from bayesgmm.ml import restarts
+from bayesgmm.ml.calibration import Calibration, calibrate
 from bayesgmm.ml.problem import Problem, check_components
 from bayesgmm.ml.selection import Selection, check_criterion, scan
 
@@ -75,12 +76,14 @@ class Comparison:
         criterion: what chooses k among the converged fits.
         families: the same k over all covariance families, by maximum likelihood.
         provenance: what is needed to repeat it.
+        calibration: of the chosen k by maximum likelihood, if it was asked for.
     """
 
     fits: tuple[Both, ...]
     criterion: str
     families: Selection
     provenance: Mapping[str, Any]
+    calibration: Calibration | None = None
 
     @property
     def table(self) -> Table:
@@ -133,6 +136,7 @@ class Comparison:
             "weights": [_weights(each) for each in self.fits],
             "parameters": summary.to_dict("records"),
             "families": self.families.table.to_dict("records"),
+            "calibration": self.calibration.to_dict() if self.calibration else None,
             "sentences": self.sentences(),
         }
         return plain(content)
@@ -158,6 +162,29 @@ class Comparison:
             errors={"LOO": np.array([np.nan_to_num(row.d_loo_se) for row in rows])},
             undecided={"LOO": np.array([not row.usable for row in rows])},
         ).figure
+
+    def calibrated(
+        self,
+        n_simulations: int = 200,
+        random_state: object = None,
+        progress: Progress = silent,
+    ) -> "Comparison":
+        """The same with a calibration of the chosen fit, which the report then shows.
+
+        Args:
+            n_simulations: data sets, each as large as the data.
+            random_state: int, Generator or None.
+            progress: called with what is being done, how much is done, and how much there is.
+
+        Raises:
+            InputError: fewer than two simulations, a fit that is not admissible.
+        """
+        rng, _ = generator(random_state)
+        chosen = self.chosen_
+        found = calibrate(
+            chosen.ml, chosen.problem, rng, n_simulations=n_simulations, progress=progress
+        )
+        return replace(self, calibration=found)
 
     def report(self, path: str | Path) -> Path:
         """Write the report, one self-contained HTML file, and return its path."""

@@ -7,9 +7,9 @@ import numpy as np
 
 from bayesgmm.bayes.diagnose import Thresholds
 from bayesgmm.comparison.both import Both
-from bayesgmm.comparison.summary import family_label
 from bayesgmm.comparison.words import fixed, listed
-from bayesgmm.gaussian.families import family
+from bayesgmm.gaussian.families import family, family_label
+from bayesgmm.ml.calibration import Calibration, Coverage
 
 if TYPE_CHECKING:
     from bayesgmm.comparison.compare import Comparison
@@ -43,6 +43,43 @@ def diagnostics(comparison: "Comparison") -> list[tuple[Grid, list[str]]]:
         _search(comparison),
         _modes(comparison),
     ]
+
+
+def calibration(found: Calibration) -> list[tuple[Grid, list[str]]]:
+    """How often intervals cover and criteria find k, over data simulated from the fit."""
+    quantities = list(dict.fromkeys(each.quantity for each in found.coverages))
+    methods = dict.fromkeys(each.method for each in found.coverages)
+    at = {(each.method, each.quantity): each for each in found.coverages}
+    covered = [
+        GridRow(method, tuple(_covered(at.get((method, quantity))) for quantity in quantities))
+        for method in methods
+    ]
+    ks = list(next(iter(found.recovered.values())))
+    best = [
+        GridRow(name.upper(), tuple(f"{100 * shares[k]:.0f}" for k in ks))
+        for name, shares in found.recovered.items()
+    ]
+    k, size = found.fit.n_components, f"{found.n_simulations} data sets"
+    intervals = Grid(
+        f"Intervals: the share, in %, of 95 % intervals that cover the truth in {size} simulated "
+        f"from the maximum-likelihood fit of k = {k}, each as large as the data.",
+        ("intervals from", *quantities),
+        covered,
+        (0,),
+    )
+    recovered = Grid(
+        "Criteria: the share, in %, of those data sets for which each k is best.",
+        ("criterion", *(f"k = {k}" for k in ks)),
+        best,
+        (0,),
+    )
+    return [(intervals, []), (recovered, found.sentences())]
+
+
+def _covered(coverage: Coverage | None) -> str:
+    if coverage is None or not np.isfinite(coverage.share):
+        return "-"
+    return f"{100 * coverage.share:.1f} ± {100 * coverage.error:.1f}"
 
 
 def _rows(comparison: "Comparison", cells: Sequence[tuple[str, ...]]) -> list[GridRow]:

@@ -69,6 +69,18 @@ def _approximation() -> Legend:
     ]
 
 
+def _bootstrap(both: Both) -> Legend:
+    if both.boot_ends is None:
+        return []
+    meaning = (
+        "bounds of the estimate's 95 % bootstrap interval, from refits with Dirichlet row weights "
+        "(O'Hagan et al. 2019)"
+    )
+    if both.refits is not None and both.refits.kind != "weighted":
+        meaning = f"bounds of the estimate's 95 % {both.refits.kind} bootstrap interval"
+    return [("boot 2.5 %, 97.5 %", meaning)]
+
+
 def parameters_legend(both: Both) -> Legend:
     """The columns of the table of parameters."""
     label, estimate = "ML", "maximum-likelihood estimate"
@@ -76,6 +88,7 @@ def parameters_legend(both: Both) -> Legend:
         label, estimate = "Gaussian EM", "estimate of a Gaussian mixture, another likelihood"
     return [
         (f"{label}, SE", f"{estimate}, and its standard error"),
+        *_bootstrap(both),
         (
             "mean, sd",
             "mean and standard deviation of the posterior; the parameter lies between the bounds "

@@ -8,9 +8,9 @@ from bayesgmm.bayes import nuts, start
 from bayesgmm.bayes import posterior as bayes
 from bayesgmm.bayes.diagnose import Thresholds
 from bayesgmm.comparison.both import Both
-from bayesgmm.comparison.summary import family_label
 from bayesgmm.comparison.verdicts import TIE, TIE_SE
 from bayesgmm.comparison.words import counted, listed
+from bayesgmm.gaussian.families import family_label
 from bayesgmm.ml import admissible, restarts
 
 if TYPE_CHECKING:

@@ -56,7 +56,8 @@ def criteria(comparison: "Comparison") -> Picture:
 
 def of_fit(both: Both) -> list[Picture]:
     """The figures of one fit: clusters, weights, memberships, and how EM got there."""
-    return [_clusters(both), _weights(both), _membership(both), _trace(both)]
+    clouds = [] if both.resampled is None or both.posterior.mixture is None else [_clouds(both)]
+    return [_clusters(both), _weights(both), *clouds, _membership(both), _trace(both)]
 
 
 def _clusters(both: Both) -> Picture:
@@ -90,6 +91,19 @@ def _weights(both: Both) -> Picture:
         "maximum-likelihood estimate with 1.96 standard errors on either side."
     )
     return picture(views.weights(both), "weights", f"Weights: {'; '.join(parts)}.", caption)
+
+
+def _clouds(both: Both) -> Picture:
+    assert both.resampled is not None
+    column = both.problem.table.columns[0]
+    return picture(
+        views.clouds(both, both.resampled),
+        "clouds",
+        f"Weights against the mean of {column}, bootstrap over posterior, component by component.",
+        f"What is uncertain, both ways: points are posterior draws of a component's weight and of "
+        f"its mean {column}; lines hold 50 % and 95 % of {both.resampled.n_resamples} bootstrap "
+        "refits of the maximum-likelihood estimate.",
+    )
 
 
 def _membership(both: Both) -> Picture:

@@ -40,6 +40,10 @@ REFERENCES = {
     "Research 97, 4244-4253.",
     "McLachlan and Peel 2000": "McLachlan, G. and Peel, D. (2000). Finite Mixture Models. Wiley, "
     "New York.",
+    "O'Hagan et al. 2019": "O'Hagan, A., Murphy, T. B., Scrucca, L. and Gormley, I. C. (2019). "
+    "Investigation of parameter uncertainty in clustering using a Gaussian mixture model via "
+    "jackknife, bootstrap and weighted likelihood bootstrap. Computational Statistics 34, "
+    "1779-1813.",
     "Phan, Pradhan and Jankowiak 2019": "Phan, D., Pradhan, N. and Jankowiak, M. (2019). "
     "Composable effects for flexible and accelerated probabilistic programming in NumPyro. "
     "arXiv:1912.11554.",

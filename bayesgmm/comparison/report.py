@@ -16,9 +16,9 @@ from bayesgmm.comparison.legends import comparison_legend, parameters_legend
 from bayesgmm.comparison.methods import methods
 from bayesgmm.comparison.references import references
 from bayesgmm.comparison.repeat import command_line, python_call
-from bayesgmm.comparison.summary import family_label
 from bayesgmm.comparison.typography import captioned, pages, prose
 from bayesgmm.comparison.words import counted, fixed, listed
+from bayesgmm.gaussian.families import family_label
 
 if TYPE_CHECKING:
     from bayesgmm.comparison.compare import Comparison
@@ -30,6 +30,7 @@ SECTIONS = {
     "verdicts": "Verdicts",
     "diagnostics": "Diagnostics",
     "families": "Covariance families",
+    "calibration": "Calibration",
     "methods": "Methods",
     "references": "References",
     "repeat": "To repeat this",
@@ -65,14 +66,16 @@ def _content(comparison: "Comparison") -> dict[str, Any]:
     chosen = comparison.chosen_
     found = [findings(each, chosen) for each in comparison.fits]
     told, explained = methods(comparison), comparison_legend(comparison)
+    legend = parameters_legend(chosen)
+    calibrated = comparison.calibration
     return {
         "title": comparison.table.name,
         "byline": byline(comparison),
-        "sections": SECTIONS.items(),
+        "sections": [each for each in SECTIONS.items() if calibrated or each[0] != "calibration"],
         "answer": answer(comparison.sentences()),
         **_tables(comparison),
         "legend": explained,
-        "parameters_legend": parameters_legend(chosen),
+        "parameters_legend": legend,
         "criteria": pictures.criteria(comparison),
         "pictures": pictures.of_fit(chosen),
         "k": chosen.n_components,
@@ -85,8 +88,9 @@ def _content(comparison: "Comparison") -> dict[str, Any]:
         "diagnostics": grids.diagnostics(comparison),
         "families": grids.families(comparison),
         "families_notes": grids.families_notes(comparison),
+        "calibration": grids.calibration(calibrated) if calibrated else [],
         "methods": told,
-        "references": references([*told, *(meaning for _, meaning in explained)]),
+        "references": references([*told, *(meaning for _, meaning in [*explained, *legend])]),
         **_record(comparison),
     }
 

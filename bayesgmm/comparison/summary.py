@@ -1,21 +1,21 @@
 """The summary of one fit: maximum likelihood and posterior, parameter by parameter."""
 
 import html
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.parameters import Parameter, parameters
-from bayesgmm.comparison.words import counted, fixed, number, shortened, wrapped
+from bayesgmm.comparison.tables import Column, Row, grouped
+from bayesgmm.comparison.words import counted, fixed, number, wrapped
 from bayesgmm.data.plain import plain
+from bayesgmm.gaussian.families import family_label
 from bayesgmm.ml.places import SHARED
 
 CERTAIN = 0.95
-WIDTH, LEAST_LABEL = 80, 11
 
 
 @dataclass(frozen=True)
@@ -104,26 +104,12 @@ class Summary:
 
     def table(self) -> list[str]:
         """The table as lines of text; without the bootstrap where that would be too wide."""
-        rows = [_cells(row) for row in self.rows]
-        for shown in (self._columns(), [c for c in self._columns() if "boot" not in c.heading]):
-            lines = _set([[cells[c.key] for c in shown] for cells in rows], shown)
-            if max(map(len, lines)) <= WIDTH - LEAST_LABEL:
-                break
-        room = WIDTH - max(map(len, lines))
-        labels = [_indented(row) for row in self.rows]
-        width = min(room, max(LEAST_LABEL, *map(len, labels)))
-        head, *rest = lines
-        text = [f"{'':{width}}{head}"]
-        for component in self._components():
-            text.append(self._heading(component))
-            text += [
-                f"{shortened(label, width):{width}}{line}"
-                for label, line, row in zip(labels, rest, self.rows, strict=True)
-                if row.component == component
-            ]
-        return text
+        rows = [Row(row.component, _indented(row), _cells(row)) for row in self.rows]
+        headings = {row.component: self._heading(row.component) for row in self.rows}
+        narrow = [column for column in self._columns() if column.key != "boot"]
+        return grouped(rows, headings, self._columns(), narrow)
 
-    def _columns(self) -> list["Column"]:
+    def _columns(self) -> list[Column]:
         ml = "ML" if self.both.same_likelihood else "EM*"
         boot = [Column("boot", "95% boot")] if self._has_bootstrap() else []
         return [
@@ -236,23 +222,11 @@ def model_label(both: Both) -> str:
     return f"{both.model} ({family_label(both.ml.family.name, len(both.problem.table.columns))})"
 
 
-def family_label(name: str, d: int) -> str:
-    """The family's name; for one column E or V, as there is no shape or direction."""
-    return name if d > 1 else ("E" if name.startswith("E") else "V")
-
-
 def _indented(row: Parameter) -> str:
     """A column's mean under the column's name, its standard deviation indented below."""
     if row.name == "mean" and row.column:
         return f" {row.column}"
     return "  sd" if row.name == "sd" and row.component != SHARED else f" {row.label}"
-
-
-class Column(NamedTuple):
-    """A column of the table: which cells, and what stands above them."""
-
-    key: str
-    heading: str
 
 
 def _cells(row: Parameter) -> dict[str, str]:
@@ -269,19 +243,6 @@ def _cells(row: Parameter) -> dict[str, str]:
         "shift": _signed(row.shift),
         "ess": fixed(row.ess, 0),
     }
-
-
-def _set(rows: Sequence[Sequence[str]], columns: Sequence[Column]) -> list[str]:
-    """The heading and the rows as lines, every column as wide as its widest cell."""
-    lines = [""] * (len(rows) + 1)
-    for j, column in enumerate(columns):
-        parts = [row[j].split(" ") for row in rows]
-        widths = [max(map(len, part)) for part in zip(*parts, strict=True)]
-        cells = [" ".join(p.rjust(w) for p, w in zip(part, widths, strict=True)) for part in parts]
-        width = max(len(column.heading), *map(len, cells))
-        every = ["|" if column.key == "bar" else column.heading, *cells]
-        lines = [f"{line} {cell:>{width}}" for line, cell in zip(lines, every, strict=True)]
-    return lines
 
 
 def _html_row(row: Parameter, bootstrapped: bool) -> str:

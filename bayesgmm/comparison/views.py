@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from bayesgmm.comparison.both import Both
-from bayesgmm.data.errors import InputError
+from bayesgmm.data.errors import InputError, unknown
 from bayesgmm.gaussian.families import Family
 from bayesgmm.gaussian.mixture import Mixture, most_probable
+from bayesgmm.ml.bootstrap import Bootstrap
 from bayesgmm.ml.optima import MaximumLikelihood
 from bayesgmm.ml.problem import Problem
 from bayesgmm.ml.simulation import draw_rows
@@ -136,6 +137,26 @@ def clusters(both: Both) -> "Figure":
         posterior_weights=draws.weights,
         posterior_means=draws.means,
         posterior_covariances=draws.covariances,
+    )
+
+
+def clouds(both: Both, refits: Bootstrap, column: str | None = None) -> "Figure":
+    """The bootstrap cloud over the posterior cloud: weights against the means of a column."""
+    from bayesgmm import plots
+
+    names = list(both.problem.table.columns)
+    if column is not None and column not in names:
+        raise unknown("column", column, names)
+    j = 0 if column is None else names.index(column)
+    draws, mixture = flat_draws(both), both.ml.mixture
+    return plots.estimate_clouds(
+        refits.mixtures.weights,
+        refits.mixtures.means[..., j],
+        draws.weights,
+        draws.means[..., j],
+        ml_weights=mixture.weights,
+        ml_values=mixture.means[:, j],
+        name=f"mean {names[j]}",
     )
 
 

@@ -134,6 +134,11 @@ def family(name: str, equal_weights: bool = False) -> Family:
     return replace(found, equal_weights=True) if equal_weights else found
 
 
+def family_label(name: str, d: int) -> str:
+    """The family's name; for one column E or V, as there is no shape or direction."""
+    return name if d > 1 else ("E" if name.startswith("E") else "V")
+
+
 def families_for(d: int) -> tuple[Family, ...]:
     """The families that differ in d dimensions: one column has neither shape nor direction."""
     return FAMILIES if d > 1 else (family("E"), family("V"))

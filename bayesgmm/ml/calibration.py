@@ -122,16 +122,18 @@ class Calibration:
         lines = [
             f"{self.name}: {self.n_simulations} data sets simulated from {family}, k = {k}",
             "",
-            f"{'coverage of 95 % intervals':28}" + "".join(f"{name:>13}" for name in shown),
+            f"{'coverage, % (asked: 95)':28}" + "".join(f"{name:>13}" for name in shown),
         ]
         for method in methods:
             entries = "".join(_entry(at.get((method, quantity))) for quantity in shown)
             lines.append(f" {method:27}{entries}")
         ks = list(self.recovered[CRITERIA[0]])
         head = "".join(f"{f'k = {each}':>9}" for each in ks)
-        lines += ["", f"{'share of data sets, best k':28}{head}"]
+        lines += ["", f"{'best k, % of data sets':28}{head}"]
         for name, shares in self.recovered.items():
-            lines.append(f" {name.upper():27}" + "".join(f"{shares[each]:9.2f}" for each in ks))
+            lines.append(
+                f" {name.upper():27}" + "".join(f"{100 * shares[each]:9.0f}" for each in ks)
+            )
         return lines
 
     def sentences(self) -> list[str]:
@@ -321,4 +323,4 @@ def _found(fit: MaximumLikelihood, data: Data, own: Replicates, kept: np.ndarray
 def _entry(coverage: Coverage | None) -> str:
     if coverage is None or not np.isfinite(coverage.share):
         return f"{'-':>13}"
-    return f"{coverage.share:7.3f} ({coverage.error:.3f})"[:13].rjust(13)
+    return f"{100 * coverage.share:.1f} +-{100 * coverage.error:.1f}".rjust(13)

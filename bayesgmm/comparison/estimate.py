@@ -1,0 +1,190 @@
+"""The summary of a maximum-likelihood fit: estimates, how uncertain, and what the starts found."""
+
+import html
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bayesgmm.comparison.tables import Column, Row, grouped
+from bayesgmm.comparison.words import counted, fixed, number, wrapped
+from bayesgmm.data.plain import plain
+from bayesgmm.gaussian.families import family_label
+from bayesgmm.ml.bootstrap import Bootstrap
+from bayesgmm.ml.optima import MaximumLikelihood
+from bayesgmm.ml.places import SHARED, Place, places
+from bayesgmm.ml.problem import Problem
+from bayesgmm.ml.quantities import Quantities, quantities
+from bayesgmm.ml.uncertainty import StandardErrors
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+NAN = float("nan")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A parameter's estimate with its uncertainty; NaN where a value does not exist.
+
+    Attributes:
+        place: which parameter.
+        ml: the estimate.
+        se: its standard error.
+        low, high: 95 % interval from it, on the parameter's own scale.
+        boot_se, boot_low, boot_high: the bootstrap's standard error and 95 % interval.
+    """
+
+    place: Place
+    ml: float
+    se: float
+    low: float
+    high: float
+    boot_se: float = NAN
+    boot_low: float = NAN
+    boot_high: float = NAN
+
+
+@dataclass(frozen=True)
+class EstimateSummary:
+    """A table of estimates under what the starts found; prints as text, and as HTML in a notebook.
+
+    Attributes:
+        fit: the fit.
+        problem: its data.
+        errors: its standard errors.
+        refits: its bootstrap, if there is one.
+    """
+
+    fit: MaximumLikelihood
+    problem: Problem
+    errors: StandardErrors
+    refits: Bootstrap | None = None
+
+    @cached_property
+    def rows(self) -> tuple[Estimate, ...]:
+        """One for each parameter."""
+        columns, k = self.problem.table.columns, self.fit.n_components
+        estimates = quantities(self.fit.mixture)
+        groups = [estimates, self.errors.values, *self.errors.intervals(self.fit.mixture)]
+        if self.refits is not None:
+            groups += [self.refits.standard_errors, *self.refits.intervals()]
+        return tuple(
+            Estimate(place, *(float(place.of(Quantities(*group))) for group in groups))
+            for place in places(self.fit.family, k, columns)
+        )
+
+    def to_frame(self) -> "pd.DataFrame":
+        """The numbers, one row per parameter, indexed by component and name."""
+        import pandas as pd
+
+        records = [
+            {"component": row.place.component or "all", "parameter": row.place.label}
+            | {name: value for name, value in vars(row).items() if name != "place"}
+            for row in self.rows
+        ]
+        return pd.DataFrame(records).set_index(["component", "parameter"])
+
+    def to_latex(self) -> str:
+        """The table for a paper."""
+        return str(self.to_frame().to_latex(float_format="%.3g", na_rep="--", escape=True))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The same numbers that the text shows, ready for JSON; NaN becomes None."""
+        fit = self.fit
+        content = {
+            "data": self.problem.table.name,
+            "covariance_type": fit.family.name,
+            "n_components": fit.n_components,
+            "log_likelihood": fit.log_likelihood,
+            "df": fit.n_parameters,
+            "aic": fit.aic,
+            "aicc": fit.aicc,
+            "bic": fit.bic,
+            "icl": fit.icl,
+            "hits": fit.hits,
+            "n_starts": fit.n_starts,
+            "errors": self.errors.kind,
+            "parameters": self.to_frame().reset_index().to_dict("records"),
+            "remarks": self.remarks(),
+        }
+        return dict(plain(content))
+
+    def __str__(self) -> str:
+        return "\n".join([*wrapped(self.headline()), "", *self.table(), *wrapped(self.remarks())])
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        head = "<br>".join(html.escape(line) for line in self.headline())
+        tail = "<br>".join(html.escape(line) for line in self.remarks())
+        body = self.to_frame().to_html(na_rep="-", float_format="{:.4g}".format)
+        return f"<p>{head}</p>{body}<p>{tail}</p>"
+
+    def headline(self) -> list[str]:
+        """What was fitted, how well, and what the starts found."""
+        fit, table = self.fit, self.problem.table
+        k, name = fit.n_components, family_label(fit.family.name, fit.d)
+        gap = fit.second_gap
+        second = f", the next {gap:.2f} below" if np.isfinite(gap) else ""
+        admissible = sum(optimum.admissible for optimum in fit.optima)
+        return [
+            f"GaussianMixture({k}), {table.name}, {name}: {table.n_rows} rows x "
+            f"{counted(len(table.columns), 'column')}",
+            f"log-likelihood {fit.log_likelihood:.2f}  df {fit.n_parameters}  "
+            f"AIC {fixed(fit.aic, 1)}  BIC {fixed(fit.bic, 1)}  ICL {fixed(fit.icl, 1)}",
+            f"{fit.hits} of {counted(fit.n_starts, 'start')} reached it; "
+            f"{counted(admissible, 'admissible optimum').replace('optimums', 'optima')}{second}; "
+            f"smallest component {fit.counts.min():.1f} rows",
+        ]
+
+    def table(self) -> list[str]:
+        """The table as lines of text."""
+        boot = [Column("bar", ""), Column("boot_se", "SE"), Column("boot", "95% bootstrap")]
+        columns = [Column("ml", "ML"), Column("se", "SE"), Column("interval", "95% interval")]
+        shown = [*columns, *(boot if self.refits else [])]
+        rows = [Row(row.place.component, _label(row.place), _cells(row)) for row in self.rows]
+        headings = {row.component: self._heading(row.component) for row in rows}
+        return grouped(rows, headings, shown)
+
+    def remarks(self) -> list[str]:
+        """What is missing and why, what became of the refits, and what to do next."""
+        fit = self.fit
+        lines = [] if fit.converged else ["! EM did not converge; increase max_iter."]
+        best = fit.optima[0]
+        lines += [] if best.admissible else [f"! Not admissible: {best.reason}."]
+        kind = {"information": "the observed information", "sandwich": "the sandwich"}
+        lines.append(f"Standard errors from {kind[self.errors.kind]}.")
+        reasons: dict[str, list[str]] = {}
+        for j, why in enumerate(self.errors.reasons, 1):
+            reasons.setdefault(why, []).append(str(j))
+        for why, numbers in reasons.items():
+            some = "s" if len(numbers) > 1 else ""
+            lines += [f"None for component{some} {', '.join(numbers)}: {why}."] if why else []
+        lines += self.refits.sentences() if self.refits else ["  next: fit.bootstrap()"]
+        return lines
+
+    def _heading(self, component: int) -> str:
+        if component == SHARED:
+            return "all components"
+        return f"{component} ({counted(self.fit.counts[component - 1], 'row')})"
+
+
+def _label(place: Place) -> str:
+    if place.name == "mean":
+        return f" {place.column}"
+    return "  sd" if place.name == "sd" and place.component != SHARED else f" {place.label}"
+
+
+def _cells(row: Estimate) -> dict[str, str]:
+    spread = row.se if np.isfinite(row.se) and row.se > 0 else row.boot_se
+    return {
+        "ml": number(row.ml, spread),
+        "se": number(row.se, row.se),
+        "interval": f"{number(row.low, spread)} {number(row.high, spread)}",
+        "bar": "|",
+        "boot_se": number(row.boot_se, row.boot_se),
+        "boot": f"{number(row.boot_low, spread)} {number(row.boot_high, spread)}",
+    }
