@@ -19,8 +19,9 @@ from bayesgmm.comparison import both as pair
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.summary import Summary, model_label
 from bayesgmm.comparison.verdicts import sentences
-from bayesgmm.comparison.words import columns, fixed, number, wrapped
+from bayesgmm.comparison.words import columns, fixed, number
 from bayesgmm.data.errors import InputError
+from bayesgmm.data.lines import wrapped
 from bayesgmm.data.plain import plain
 from bayesgmm.data.randomness import generator
 from bayesgmm.data.ranges import component_range

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bayesgmm.comparison.tables import Column, Row, grouped
-from bayesgmm.comparison.words import counted, fixed, number, wrapped
+from bayesgmm.comparison.words import counted, fixed, number
+from bayesgmm.data.lines import wrapped
 from bayesgmm.data.plain import plain
 from bayesgmm.gaussian.families import family_label
 from bayesgmm.ml.bootstrap import Bootstrap

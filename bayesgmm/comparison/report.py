@@ -99,6 +99,7 @@ def _tables(comparison: "Comparison") -> dict[str, Markup]:
     k = comparison.chosen_.n_components
     summary = comparison.summary()
     kind = "parameters long" if len(summary.rows) > ONE_PAGE else "parameters"
+    kind += " resampled" if summary.has_bootstrap else ""
     return {
         "comparison_table": captioned(
             comparison.html_table(),

@@ -10,7 +10,8 @@ import pandas as pd
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.parameters import Parameter, parameters
 from bayesgmm.comparison.tables import Column, Row, grouped
-from bayesgmm.comparison.words import counted, fixed, number, wrapped
+from bayesgmm.comparison.words import counted, fixed, number
+from bayesgmm.data.lines import wrapped
 from bayesgmm.data.plain import plain
 from bayesgmm.gaussian.families import family_label
 from bayesgmm.ml.places import SHARED
@@ -111,7 +112,7 @@ class Summary:
 
     def _columns(self) -> list[Column]:
         ml = "ML" if self.both.same_likelihood else "EM*"
-        boot = [Column("boot", "95% boot")] if self._has_bootstrap() else []
+        boot = [Column("boot", "95% boot")] if self.has_bootstrap else []
         return [
             Column("ml", ml),
             Column("se", "SE"),
@@ -124,13 +125,15 @@ class Summary:
             Column("ess", "ESS"),
         ]
 
-    def _has_bootstrap(self) -> bool:
+    @property
+    def has_bootstrap(self) -> bool:
+        """Whether there are bootstrap intervals to show."""
         return any(np.isfinite(row.boot_low) for row in self.rows)
 
     def html_table(self) -> str:
         """The table as HTML, components as row groups."""
         ml = "ML" if self.both.same_likelihood else "Gaussian EM"
-        boot = ("boot 2.5 %", "boot 97.5 %") if self._has_bootstrap() else ()
+        boot = ("boot 2.5 %", "boot 97.5 %") if self.has_bootstrap else ()
         names = ("", ml, "SE", *boot, "mean", "sd", "2.5 %", "97.5 %", "shift", "ESS")
         head = "".join(f'<th scope="col">{name}</th>' for name in names)
         body = []

@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from bayesgmm.comparison.words import shortened
+from bayesgmm.data.lines import WIDTH
 
-WIDTH, LEAST_LABEL = 80, 11
+LEAST_LABEL = 11
 
 
 class Column(NamedTuple):

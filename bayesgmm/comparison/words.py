@@ -1,8 +1,7 @@
 """How numbers are written: digits that mean something, and nothing that is not a number."""
 
 import math
-import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 
 def number(value: float, spread: float, width: int = 0) -> str:
@@ -43,17 +42,6 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
 def shortened(text: str, width: int) -> str:
     """The text, cut with an ellipsis where it is longer than the width."""
     return text if len(text) <= width else f"{text[: width - 3]}..."
-
-
-def wrapped(lines: Iterable[str], width: int = 80) -> list[str]:
-    """Lines no longer than the width, continued with an indent; commands stay whole."""
-    folded = []
-    for line in lines:
-        if line.startswith("  next: "):
-            folded.append(line)
-        else:
-            folded += textwrap.wrap(line, width, subsequent_indent="  ") or [""]
-    return folded
 
 
 def counted(n: int | float, noun: str) -> str:

@@ -17,9 +17,9 @@ from jaxtyping import Float
 from numpy.random import Generator
 
 from bayesgmm.data.errors import InputError, unknown
+from bayesgmm.gaussian.alignment import assignments, divergences
 from bayesgmm.gaussian.mixture import Mixture, permute, responsibilities
 from bayesgmm.ml.admissible import refusals
-from bayesgmm.ml.alignment import assignments, divergences
 from bayesgmm.ml.driver import EMResult, run
 from bayesgmm.ml.em import Data
 from bayesgmm.ml.optima import MaximumLikelihood

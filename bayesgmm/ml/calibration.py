@@ -15,11 +15,12 @@ from jaxtyping import Bool, Float
 from numpy.random import Generator
 
 from bayesgmm.data.errors import InputError
+from bayesgmm.data.lines import wrapped
 from bayesgmm.data.plain import plain
 from bayesgmm.data.table import Table
+from bayesgmm.gaussian.alignment import assignments, divergences
 from bayesgmm.gaussian.mixture import Mixture, log_likelihoods, permute
 from bayesgmm.ml import criteria
-from bayesgmm.ml.alignment import assignments, divergences
 from bayesgmm.ml.driver import run
 from bayesgmm.ml.em import Data
 from bayesgmm.ml.optima import SAME_OPTIMUM, MaximumLikelihood
@@ -103,7 +104,7 @@ class Calibration:
         return dict(plain(content))
 
     def __str__(self) -> str:
-        return "\n".join([*self.lines(), "", *self.sentences()])
+        return "\n".join([*self.lines(), "", *wrapped(self.sentences())])
 
     def __repr__(self) -> str:
         return str(self)
@@ -293,7 +294,7 @@ def _recovered(
     fit: MaximumLikelihood, fits: Mapping[int, Replicates], X: np.ndarray
 ) -> dict[str, dict[int, float]]:
     """How often each k is the best by each criterion; without an admissible fit it is not."""
-    n, d = X.shape[1:]
+    n, d = float(X.shape[1]), X.shape[2]
     values: dict[str, list[np.ndarray]] = {name: [] for name in CRITERIA}
     for k, found in fits.items():
         df = fit.family.n_parameters(k, d)

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from numpy.random import Generator
 
 from bayesgmm.data.errors import InputError
+from bayesgmm.data.lines import wrapped
 from bayesgmm.data.plain import plain
 from bayesgmm.data.randomness import generator
 from bayesgmm.data.ranges import component_range
@@ -107,7 +108,7 @@ class LikelihoodRatios:
             f"{len(t.null):10}"
             for t in self.tests
         ]
-        return "\n".join([*lines, "", *self.sentences()])
+        return "\n".join([*lines, "", *wrapped(self.sentences())])
 
     def __repr__(self) -> str:
         return str(self)
