@@ -1,6 +1,6 @@
 # Two commands work from a bare clone: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check notebooks benchmark clean
+.PHONY: help demo test check notebooks benchmark calibration clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,10 +27,14 @@ check: $(TEST_STAMP)  ## formatting, lint, types, import contract
 notebooks: $(TEST_STAMP)  ## execute the notebooks in place, figures included
 	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
 
-benchmark: $(TEST_STAMP)  ## how long a user waits, an EM iteration takes, a grid takes; beside peers
+benchmark: $(TEST_STAMP)  ## how long a user waits, an EM iteration, a bootstrap, a grid take; beside peers
 	$(BIN)/python benchmarks/end_to_end.py
 	$(BIN)/python benchmarks/em.py
+	$(BIN)/python benchmarks/bootstrap.py
 	$(BIN)/python benchmarks/selection.py
+
+calibration: $(TEST_STAMP)  ## coverage of intervals by simulation; writes docs/calibration.md and .png
+	$(BIN)/python benchmarks/calibration.py --table docs/calibration.md --figure docs/calibration.png
 
 clean:  ## remove what builds, tests and the demo leave behind (.venv stays)
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis faithful.html

@@ -68,7 +68,8 @@ def _of_gaussian(both: Both, draws: Mixture) -> Iterator[Parameter]:
     errors, ends = both.errors.values, both.boot_ends
     columns, k = both.problem.table.columns, both.n_components
     for place in places(both.ml.family, k, columns, free=not both.same_likelihood):
-        row = _row(place, place.of(estimates), place.of(errors), np.asarray(place.of(drawn)))
+        ml, se = float(place.of(estimates)), float(place.of(errors))
+        row = _row(place, ml, se, place.of(drawn))
         if ends is not None:
             low, high = (float(place.of(end)) for end in ends)
             row = replace(row, boot_low=low, boot_high=high)
