@@ -54,8 +54,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         print("\nbayesgmm: interrupted; nothing was written.", file=sys.stderr)
-        return 130
+        _leave(130)
     return 0
+
+
+def _leave(status: int) -> NoReturn:
+    """End at once: a compiler that is under way in the background is not waited for."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _show_warning(message: Warning | str, *_: object) -> None:

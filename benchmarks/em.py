@@ -25,7 +25,8 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 
 from bayesgmm.gaussian.arrays import blocks
-from bayesgmm.gaussian.chunks import available_cores, chunk_rows
+from bayesgmm.gaussian.chunks import chunk_rows
+from bayesgmm.gaussian.cores import available_cores
 from bayesgmm.gaussian.families import family
 from bayesgmm.gaussian.mixture import Mixture, log_likelihoods
 from bayesgmm.gaussian.sweep import frame_of

@@ -1,8 +1,10 @@
 """The command line through its real entry point, in a real process."""
 
 import json
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -83,6 +85,43 @@ def test_datasets_fit_80_columns() -> None:
 def test_select_names_the_best() -> None:
     done = run("select", "faithful", "-k", "1:3", "--starts", 12)
     assert "Best by BIC: EEE with 3" in done.stdout
+
+
+def test_select_tests_k_against_the_next(tmp_path: Path) -> None:
+    arguments = ("galaxies", "-k", "1:2", "--families", "tied", "--starts", 6, "--lrt")
+    done = run("select", *arguments, "--resamples", 19, "--json", "out.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "likelihood ratio of k against k + 1" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 80
+    tests = json.loads((tmp_path / "out.json").read_text())["likelihood_ratios"]["tests"]
+    assert [test["n_components"] for test in tests] == [1, 2]
+    assert tests[0]["p_value"] == 0.05
+
+
+def test_compare_is_calibrated_where_that_is_asked_for(tmp_path: Path) -> None:
+    arguments = ("faithful", "-k", "1", "--draws", 500, "--calibrate", 3, "--json", "out.json")
+    done = run("compare", *arguments, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "3 data sets simulated from VVV, k = 1" in done.stdout
+    assert json.loads((tmp_path / "out.json").read_text())["calibration"]["n_simulations"] == 3
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
+def test_an_interrupt_ends_it_with_a_line_and_no_traceback() -> None:
+    """Whether it is importing, compiling or climbing; a compiler is not waited for."""
+    code = "import sys; sys.stdout.write('begun'); sys.stdout.flush(); " + (
+        "sys.argv = ['bayesgmm', 'select', 'iris', '-k', '1:9']; "
+        "from bayesgmm.data.table import read_table; from bayesgmm import cli; cli.main()"
+    )
+    command = [sys.executable, "-c", code]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.read(5)
+        time.sleep(4)
+        process.send_signal(signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert told.decode().strip() == "bayesgmm: interrupted; nothing was written."
 
 
 @pytest.mark.parametrize(

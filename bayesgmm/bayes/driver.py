@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event, Lock
 from typing import Any
 
-from bayesgmm.gaussian.chunks import available_cores
+from bayesgmm.gaussian.cores import available_cores
 from bayesgmm.gaussian.precision import float64
 
 type Progress = Callable[[str, int, int], None]

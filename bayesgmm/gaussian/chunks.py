@@ -7,9 +7,7 @@ serves whatever n is. Their results are added in the order of the rows: the bits
 the number of cores nor on which is faster.
 """
 
-import os
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -18,6 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from bayesgmm.gaussian.arrays import Array
+from bayesgmm.gaussian.cores import available_cores, threads
 from bayesgmm.gaussian.passes import FEATURES, Pass
 from bayesgmm.gaussian.precision import float64
 from bayesgmm.gaussian.sweep import Frame
@@ -77,17 +76,12 @@ def sweep_chunks(
         value, sums = _compiled(prepared, X[first : first + rows], weights, frame, form)
         return np.asarray(value), np.asarray(sums)
 
-    parts = _threads(cores or available_cores()).map(part, chunks(X, rows))
+    parts = threads(cores or available_cores()).map(part, chunks(X, rows))
     value, sums = (np.array(total) for total in next(parts))
     for more, others in parts:
         value += more
         sums += others
     return value, sums
-
-
-@cache
-def _threads(cores: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(cores, thread_name_prefix="bayesgmm-chunks")
 
 
 @lru_cache(maxsize=4)
@@ -110,10 +104,3 @@ def chunks(X: Float[np.ndarray, "n d"], rows: int) -> list[tuple[int, int]]:
         firsts.append((first, seen))
         seen = first + rows
     return firsts
-
-
-def available_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -6,7 +6,6 @@ them instead (`ml.chunked`).
 """
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 import jax
@@ -16,7 +15,8 @@ from jax import lax
 from jaxtyping import Float, Int
 
 from bayesgmm.gaussian.arrays import Array
-from bayesgmm.gaussian.chunks import available_cores, needs_chunks
+from bayesgmm.gaussian.chunks import needs_chunks
+from bayesgmm.gaussian.cores import available_cores, threads
 from bayesgmm.gaussian.families import Family
 from bayesgmm.gaussian.lowering import remembered
 from bayesgmm.gaussian.mixture import Mixture
@@ -100,13 +100,12 @@ def _climb_in_blocks(ledger: Ledger, data: Data, rules: Rules) -> None:
 
     left = np.arange(ledger.size)
     cores = available_cores()
-    with ThreadPoolExecutor(cores) as pool:
-        while left.size:
-            size = max(1, min(most, -(-left.size // cores)))
-            blocks = [left[i : i + size] for i in range(0, left.size, size)]
-            for some, (state, counts, values) in pool.map(climb, blocks):
-                ledger.enter(some, state, counts, values)
-            left = ledger.unfinished(left, rules)
+    while left.size:
+        size = max(1, min(most, -(-left.size // cores)))
+        blocks = [left[i : i + size] for i in range(0, left.size, size)]
+        for some, (state, counts, values) in threads(cores).map(climb, blocks):
+            ledger.enter(some, state, counts, values)
+        left = ledger.unfinished(left, rules)
 
 
 @remembered(2)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 import numpy as np
 
 from bayesgmm.data.errors import InputError, unknown
+from bayesgmm.data.lines import wrapped
 from bayesgmm.data.plain import plain
 from bayesgmm.data.randomness import generator
 from bayesgmm.data.ranges import component_range
@@ -146,7 +147,7 @@ class Selection:
         return plots.families_by_k(ks, lines).figure
 
     def __str__(self) -> str:
-        return "\n".join([*self.lines(), "", *self.sentences()])
+        return "\n".join([*self.lines(), "", *wrapped(self.sentences())])
 
     def __repr__(self) -> str:
         return str(self)

@@ -12,7 +12,7 @@ import pytest
 
 from bayesgmm.bayes import driver
 from bayesgmm.bayes.driver import compile_once, side_by_side, silent
-from bayesgmm.gaussian.chunks import available_cores
+from bayesgmm.gaussian.cores import available_cores
 
 
 @pytest.fixture
