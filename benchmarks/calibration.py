@@ -17,7 +17,7 @@ import numpy as np
 from bayesgmm.data.table import read_table
 from bayesgmm.ml.calibration import Calibration, calibrate
 from bayesgmm.ml.problem import Problem
-from bayesgmm.ml.restarts import fit
+from bayesgmm.ml.restarts import Settings, fit
 from bayesgmm.plots.style import PALETTE, dress, new_figure
 
 CASES = (("VVV", 2), ("EEE", 3))
@@ -30,11 +30,12 @@ def calibrations(name: str, k: int, simulations: int) -> dict[int, Calibration]:
     """One for each size."""
     table = read_table("faithful")
     problem, found = Problem.of(table), fit(table, k, name, np.random.default_rng(0))
+    track = Settings().track(problem, k)
     results = {}
     for n in SIZES:
         sized = replace(found, n=float(n))
         rng = np.random.default_rng(n)
-        results[n] = calibrate(sized, problem, rng, n_simulations=simulations)
+        results[n] = calibrate(sized, problem, track, rng, n_simulations=simulations)
         print(f"\nn = {n}\n{results[n]}", flush=True)
     return results
 

@@ -182,8 +182,9 @@ class Comparison:
         """
         rng, _ = generator(random_state)
         chosen = self.chosen_
+        track = restarts.Settings().track(chosen.problem, chosen.n_components)
         found = calibrate(
-            chosen.ml, chosen.problem, rng, n_simulations=n_simulations, progress=progress
+            chosen.ml, chosen.problem, track, rng, n_simulations=n_simulations, progress=progress
         )
         return replace(self, calibration=found)
 

@@ -130,11 +130,12 @@ class EstimateSummary:
         k, name = fit.n_components, family_label(fit.family.name, fit.d)
         gap = fit.second_gap
         second = f", the next {gap:.2f} below" if np.isfinite(gap) else ""
+        penalised = f"with {fit.penalty}; " if fit.penalty else ""
         admissible = sum(optimum.admissible for optimum in fit.optima)
         return [
             f"GaussianMixture({k}), {table.name}, {name}: {table.n_rows} rows x "
             f"{counted(len(table.columns), 'column')}",
-            f"log-likelihood {fit.log_likelihood:.2f}  df {fit.n_parameters}  "
+            f"{penalised}log-likelihood {fit.log_likelihood:.2f}  df {fit.n_parameters}  "
             f"AIC {fixed(fit.aic, 1)}  BIC {fixed(fit.bic, 1)}  ICL {fixed(fit.icl, 1)}",
             f"{fit.hits} of {counted(fit.n_starts, 'start')} reached it; "
             f"{counted(admissible, 'admissible optimum').replace('optimums', 'optima')}{second}; "
@@ -143,12 +144,13 @@ class EstimateSummary:
 
     def table(self) -> list[str]:
         """The table as lines of text."""
-        boot = [Column("bar", ""), Column("boot_se", "SE"), Column("boot", "95% bootstrap")]
+        name = "jackknife" if self.refits and self.refits.kind == "jackknife" else "bootstrap"
+        boot = [Column("bar", ""), Column("boot_se", "SE"), Column("boot", f"95% {name}")]
         columns = [Column("ml", "ML"), Column("se", "SE"), Column("interval", "95% interval")]
         shown = [*columns, *(boot if self.refits else [])]
         rows = [Row(row.place.component, _label(row.place), _cells(row)) for row in self.rows]
         headings = {row.component: self._heading(row.component) for row in rows}
-        return grouped(rows, headings, shown)
+        return grouped(rows, headings, shown, [c for c in shown if c.key != "interval"])
 
     def remarks(self) -> list[str]:
         """What is missing and why, what became of the refits, and what to do next."""
@@ -157,15 +159,18 @@ class EstimateSummary:
         best = fit.optima[0]
         lines += [] if best.admissible else [f"! Not admissible: {best.reason}."]
         kind = {"information": "the observed information", "sandwich": "the sandwich"}
-        lines.append(f"Standard errors from {kind[self.errors.kind]}.")
+        if not all(self.errors.reasons):
+            lines.append(f"Standard errors from {kind[self.errors.kind]}.")
         reasons: dict[str, list[str]] = {}
         for j, why in enumerate(self.errors.reasons, 1):
             reasons.setdefault(why, []).append(str(j))
         for why, numbers in reasons.items():
             some = "s" if len(numbers) > 1 else ""
             lines += [f"None for component{some} {', '.join(numbers)}: {why}."] if why else []
-        lines += self.refits.sentences() if self.refits else ["  next: fit.bootstrap()"]
-        return lines
+        if self.refits:
+            return lines + self.refits.sentences()
+        possible = best.admissible and self.problem.table.frequency
+        return lines + (["  next: fit.bootstrap()"] if possible else [])
 
     def _heading(self, component: int) -> str:
         if component == SHARED:

@@ -112,7 +112,9 @@ class Summary:
 
     def _columns(self) -> list[Column]:
         ml = "ML" if self.both.same_likelihood else "EM*"
-        boot = [Column("boot", "95% boot")] if self.has_bootstrap else []
+        refits = self.both.refits
+        name = "95% jack" if refits is not None and refits.kind == "jackknife" else "95% boot"
+        boot = [Column("boot", name)] if self.has_bootstrap else []
         return [
             Column("ml", ml),
             Column("se", "SE"),

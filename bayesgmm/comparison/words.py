@@ -3,11 +3,15 @@
 import math
 from collections.abc import Sequence
 
+SMALL = 1e-6  # a spread below it needs more decimals than a table has room for
+
 
 def number(value: float, spread: float, width: int = 0) -> str:
     """A value to the digits that its spread supports: two significant digits of the spread."""
     if not math.isfinite(value):
         return "-".rjust(width)
+    if 0 < spread < SMALL:
+        return f"{value:.3g}".rjust(width)
     return _strip(f"{value:.{decimals(spread)}f}").rjust(width)
 
 

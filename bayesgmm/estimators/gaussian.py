@@ -136,6 +136,7 @@ class GaussianMixture(Columns, DensityMixin, BaseEstimator):
             table, k, self.covariance_type, rng, settings, first
         )
         self._problem = Problem.of(table)
+        self._track: Track = settings.track(self._problem, k)
         self.__dict__.pop("bootstrap_", None)
         self._remember(X, table)
         self._publish(before)
@@ -283,7 +284,7 @@ class GaussianMixture(Columns, DensityMixin, BaseEstimator):
         self.bootstrap_ = bootstrap(
             self.ml_,
             self._problem,
-            self._track(),
+            self._track,
             self._generator(random_state),
             n_resamples=whole("n_resamples", n_resamples),
             kind=kind,
@@ -322,6 +323,7 @@ class GaussianMixture(Columns, DensityMixin, BaseEstimator):
         return calibrate(
             self.ml_,
             self._problem,
+            self._track,
             self._generator(random_state),
             n_simulations=whole("n_simulations", n_simulations),
             n_resamples=whole("n_resamples", n_resamples, 0),
@@ -330,9 +332,6 @@ class GaussianMixture(Columns, DensityMixin, BaseEstimator):
 
     def _generator(self, random_state: object) -> np.random.Generator:
         return generator(self.random_state if random_state is None else random_state)[0]
-
-    def _track(self) -> Track:
-        return self._settings().track(self._problem, self.ml_.n_components)
 
     def plot_trace(self) -> "Figure":
         """The log-likelihood of every start, step by step."""

@@ -6,6 +6,8 @@ from scipy.optimize import linear_sum_assignment
 
 from bayesgmm.gaussian.mixture import Mixture, full, half_log_det, whitener
 
+BLOCK = 2**26  # bytes
+
 
 def divergences(one: Mixture, others: Mixture) -> Float[np.ndarray, "b k k"]:
     """What it costs to call component a of another mixture the component j of the one.
@@ -18,7 +20,16 @@ def divergences(one: Mixture, others: Mixture) -> Float[np.ndarray, "b k k"]:
 
     Source: Do (2003), theorem 1; Runnalls (2007), section IV.
     """
-    one, others = full(one), full(others)
+    k, d = one.means.shape
+    most = max(1, BLOCK // (8 * (k * d) ** 2))
+    parts = [
+        _divergences(full(one), full(Mixture(*(part[i : i + most] for part in others))))
+        for i in range(0, len(others.weights), most)
+    ]
+    return np.concatenate(parts)
+
+
+def _divergences(one: Mixture, others: Mixture) -> np.ndarray:
     white = whitener(others.scale_tril)[:, :, None]
     spread = np.square(white @ one.scale_tril).sum((-2, -1))
     apart = (one.means - others.means[:, :, None])[..., None]

@@ -25,6 +25,8 @@ from bayesgmm.gaussian.projections import (
     spherical,
 )
 
+SHORT_COLUMNS = 8
+
 
 @dataclass(frozen=True)
 class Family:
@@ -69,6 +71,11 @@ class Family:
     @property
     def orientation(self) -> str:
         return self.name[2]
+
+    @property
+    def shares_covariance(self) -> bool:
+        """Whether all components have the same covariance matrix."""
+        return "V" not in self.name
 
     @property
     def follows_columns(self) -> bool:
@@ -132,6 +139,11 @@ def family(name: str, equal_weights: bool = False) -> Family:
     if found is None:
         raise unknown("covariance_type", name, names)
     return replace(found, equal_weights=True) if equal_weights else found
+
+
+def is_short(member: Family, d: int) -> bool:
+    """Whether fits of the family in d columns keep diagonals alone and no matrices."""
+    return member.orientation == "I" and d >= SHORT_COLUMNS
 
 
 def family_label(name: str, d: int) -> str:

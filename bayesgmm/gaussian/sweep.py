@@ -97,13 +97,13 @@ def features(Z: Float[Array, "n d"], p: int) -> Float[Array, "p n"]:
     parts joined together.
     """
     columns = jnp.concatenate([jnp.ones((1, Z.shape[0]), Z.dtype), Z.T])
-    if _are_short(p, Z.shape[1]):
+    if are_short(p, Z.shape[1]):
         return jnp.concatenate([columns, jnp.square(columns[1:])])
     rows, cols = np.triu_indices(columns.shape[0])
     return columns[rows] * columns[cols]
 
 
-def _are_short(p: int, d: int) -> bool:
+def are_short(p: int, d: int) -> bool:
     """Whether p features are those of columns without correlations."""
     return d > 1 and p == 2 * d + 1
 
@@ -237,7 +237,7 @@ def unpack(raw: Float[Array, "*s k p"], frame: Frame) -> Statistics:
     counts = raw[..., 0]
     safe = jnp.where(counts > 0, counts, 1.0)
     means = raw[..., 1 : d + 1] / safe[..., None]
-    if _are_short(raw.shape[-1], d):
+    if are_short(raw.shape[-1], d):
         squares = raw[..., d + 1 :] - counts[..., None] * jnp.square(means)
         return Statistics(counts, frame.shift + frame.scale * means, squares * frame.scale**2)
     rows, cols = np.triu_indices(d)

@@ -5,7 +5,6 @@ multinomial and parametric, Efron (1979), McLachlan and Peel (2000), section 2.1
 (1982), chapter 3.
 """
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,11 +14,12 @@ import jax
 import numpy as np
 from jaxtyping import Float
 from numpy.random import Generator
+from scipy.special import ndtri
 
-from bayesgmm.data.errors import InputError, unknown
+from bayesgmm.data.errors import InputError, counted, unknown
+from bayesgmm.data.lines import wrapped
 from bayesgmm.gaussian.alignment import assignments, divergences
 from bayesgmm.gaussian.mixture import Mixture, permute, responsibilities
-from bayesgmm.ml.admissible import refusals
 from bayesgmm.ml.driver import EMResult, run
 from bayesgmm.ml.em import Data
 from bayesgmm.ml.optima import MaximumLikelihood
@@ -27,7 +27,7 @@ from bayesgmm.ml.problem import Problem
 from bayesgmm.ml.quantities import Quantities, normal_intervals, quantities
 from bayesgmm.ml.race import Track
 from bayesgmm.ml.simulation import draw_rows
-from bayesgmm.ml.warnings import DegenerateFitWarning, NotConvergedWarning
+from bayesgmm.ml.warnings import DegenerateFitWarning, NotConvergedWarning, warn
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -36,12 +36,12 @@ KINDS = ("weighted", "multinomial", "parametric", "jackknife")
 TOL = 1e-7
 MAX_ITER = 1000
 MOST_COLLAPSED = 0.05
+ROUNDING = 1e-12
 MOST_ROWS = 5000  # of a co-clustering matrix
 BLOCK = 2**26  # bytes of resampled rows or weights, or of memberships, at a time
-Z95 = 1.959964
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bootstrap:
     """The refits of a fit, labels aligned to it.
 
@@ -81,7 +81,8 @@ class Bootstrap:
         def error(values: np.ndarray) -> np.ndarray:
             centre = np.tensordot(mass, values, 1)
             spread = np.tensordot(mass, np.square(values - centre), 1)
-            return np.sqrt(factor * spread)
+            known = spread < np.square(ROUNDING * centre)  # such as equal weights
+            return np.where(known, 0.0, np.sqrt(factor * spread))
 
         return Quantities(*(error(part) for part in self.quantities))
 
@@ -94,14 +95,10 @@ class Bootstrap:
         Raises:
             InputError: another level.
         """
-        if not 0 < level < 1:
-            raise InputError(f"level={level!r} must lie between 0 and 1, such as 0.95.")
+        ends = _ends(level)
         if self.kind == "jackknife":
-            from scipy.special import ndtri
-
-            width = float(ndtri((1 + level) / 2))
+            width = float(ndtri(ends[1]))
             return normal_intervals(quantities(self.fit.mixture), self.standard_errors, width)
-        ends = ((1 - level) / 2, (1 + level) / 2)
         low, high = zip(*(np.quantile(part, ends, axis=0) for part in self.quantities), strict=True)
         return Quantities(*low), Quantities(*high)
 
@@ -111,11 +108,15 @@ class Bootstrap:
         Returns:
             "mean", "low" and "high", all (obs_id, cluster), and "entropy" of the mean (obs_id), as
             a posterior's memberships are kept.
+
+        Raises:
+            InputError: of a jackknife, whose refits are far closer together than estimates are; a
+                level that is not between 0 and 1.
         """
         import xarray as xr
 
-        X, k = self.problem.X, self.fit.n_components
-        ends = ((1 - level) / 2, (1 + level) / 2)
+        X, k, ends = self.problem.X, self.fit.n_components, _ends(level)
+        self._refuse_jackknife("memberships")
         rows = max(1, BLOCK // (8 * k * len(self.copies)))
         parts = []
         for first in range(0, len(X), rows):
@@ -133,10 +134,11 @@ class Bootstrap:
         """The probability that two rows belong to one component, (obs_id, obs_id_bis).
 
         Raises:
-            InputError: there are too many rows for a matrix of them.
+            InputError: of a jackknife; there are too many rows for a matrix of them.
         """
         import xarray as xr
 
+        self._refuse_jackknife("co_clustering")
         X, mass = self.problem.X, self.copies / self.copies.sum()
         if len(X) > MOST_ROWS:
             raise InputError(
@@ -149,6 +151,21 @@ class Bootstrap:
             together += share * (resp @ resp.T)
         np.fill_diagonal(together, 1.0)
         return xr.DataArray(together, dims=("obs_id", "obs_id_bis"), name="co_clustering")
+
+    def _refuse_jackknife(self, what: str) -> None:
+        if self.kind == "jackknife":
+            raise InputError(
+                f"{what} of kind='jackknife': leaving out one row at a time does not show how far "
+                "memberships may be off; use another kind."
+            )
+
+    def __str__(self) -> str:
+        fit = self.fit
+        head = f"bootstrap of {fit.family.name} with {counted(fit.n_components, 'component')}"
+        return "\n".join([f"{head}, {self.problem.table.name}", *wrapped(self.sentences())])
+
+    def __repr__(self) -> str:
+        return str(self)
 
     def sentences(self) -> list[str]:
         """What became of the refits."""
@@ -163,6 +180,12 @@ class Bootstrap:
             if number
         ]
         return [f"{total}: {'; '.join(parts) if parts else 'all converged, none switched labels'}."]
+
+
+def _ends(level: float) -> tuple[float, float]:
+    if not 0 < level < 1:
+        raise InputError(f"level={level!r} must lie between 0 and 1, such as 0.95.")
+    return (1 - level) / 2, (1 + level) / 2
 
 
 def bootstrap(
@@ -199,9 +222,7 @@ def bootstrap(
         parts.append(_refitted(fit, data, len(multiplicity)))
         copies.append(multiplicity)
     state = jax.tree.map(lambda *leaves: np.concatenate(leaves), *[part.state for part in parts])
-    counts = np.concatenate([part.counts for part in parts])
-    regular = np.isfinite(state.log_likelihood) & ~state.collapsed
-    reasons = refusals(fit.family, state.mixture, counts, regular)
+    reasons = [reason for part in parts for reason in part.reasons(fit.family)]
     kept = np.array([not reason for reason in reasons])
     if kept.sum() < 2:
         raise InputError(
@@ -222,11 +243,10 @@ def bootstrap(
         int((~state.converged[kept]).sum()),
     )
     if found.collapsed > MOST_COLLAPSED * found.n_resamples:
-        warnings.warn(
+        warn(
             f"{found.collapsed} of {found.n_resamples} refits collapsed and are left out: what "
             "remains is too certain. Fit fewer components or a simpler covariance_type.",
             DegenerateFitWarning,
-            stacklevel=3,
         )
     return found
 
@@ -247,11 +267,10 @@ def _check(fit: MaximumLikelihood, problem: Problem, n_resamples: int, kind: str
             "nothing; use fewer components or a simpler covariance_type."
         )
     if not fit.converged:
-        warnings.warn(
+        warn(
             "the fit did not converge, and its bootstrap is about other points than it; increase "
             "max_iter.",
             NotConvergedWarning,
-            stacklevel=4,
         )
 
 

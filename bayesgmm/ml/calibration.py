@@ -6,12 +6,13 @@ that the truth itself leads to.
 """
 
 import html
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool
 from numpy.random import Generator
 
 from bayesgmm.data.errors import InputError
@@ -19,16 +20,20 @@ from bayesgmm.data.lines import wrapped
 from bayesgmm.data.plain import plain
 from bayesgmm.data.table import Table
 from bayesgmm.gaussian.alignment import assignments, divergences
+from bayesgmm.gaussian.families import family_label
 from bayesgmm.gaussian.mixture import Mixture, log_likelihoods, permute
 from bayesgmm.ml import criteria
+from bayesgmm.ml.bootstrap import bootstrap
 from bayesgmm.ml.driver import run
 from bayesgmm.ml.em import Data
 from bayesgmm.ml.optima import SAME_OPTIMUM, MaximumLikelihood
 from bayesgmm.ml.problem import Problem
 from bayesgmm.ml.quantities import Quantities, quantities
+from bayesgmm.ml.race import Track
 from bayesgmm.ml.replicates import MAX_ITER, TOL, Replicates, fit_replicates
 from bayesgmm.ml.simulation import draw_rows
 from bayesgmm.ml.uncertainty import standard_errors
+from bayesgmm.ml.warnings import DegenerateFitWarning
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,6 +43,7 @@ N_RESAMPLES = 199
 N_INIT = 8
 LEVEL = 0.95
 MORE_COMPONENTS = 2
+MUCH = 0.01
 REPORTED = ("weights", "means", "sds", "correlations")
 CRITERIA = ("aic", "bic", "icl")
 
@@ -116,7 +122,7 @@ class Calibration:
 
     def lines(self) -> list[str]:
         """Two tables: coverage of intervals, and the k that each criterion finds."""
-        k, family = self.fit.n_components, self.fit.family.name
+        k, family = self.fit.n_components, family_label(self.fit.family.name, self.fit.d)
         methods = list(dict.fromkeys(each.method for each in self.coverages))
         shown = [q for q in REPORTED if any(c.quantity == q for c in self.coverages)]
         at = {(each.method, each.quantity): each for each in self.coverages}
@@ -144,7 +150,7 @@ class Calibration:
         lines = [
             f"{best.upper()} finds k = {k} in {100 * self.recovered[best][k]:.0f} % of data sets "
             "of this size.",
-            f"The starts reach an optimum as high as the truth's in {100 * self.found:.0f} %.",
+            f"{N_INIT} starts reach an optimum as high as the truth's in {100 * self.found:.0f} %.",
         ]
         short = [c for c in self.coverages if c.share + 2 * c.error < LEVEL - 0.02]
         if short:
@@ -153,6 +159,9 @@ class Calibration:
                 f"! {worst.method} intervals of {worst.quantity} cover {100 * worst.share:.0f} %, "
                 "not 95 %: too narrow at this size."
             )
+        for each in self.coverages:
+            if each.missing > MUCH and each.quantity == "means":
+                lines.append(f"{100 * each.missing:.0f} % of {each.method} intervals are missing.")
         if self.lost:
             lines.append(f"{self.lost} data sets had no admissible fit of {k} and are left out.")
         return lines
@@ -161,6 +170,7 @@ class Calibration:
 def calibrate(
     fit: MaximumLikelihood,
     problem: Problem,
+    track: Track,
     rng: Generator,
     *,
     n_simulations: int = N_SIMULATIONS,
@@ -173,6 +183,7 @@ def calibrate(
     Args:
         fit: the maximum-likelihood fit, the truth of the simulation.
         problem: the data that it was fitted to.
+        track: floor and prior that it was fitted with.
         rng: source of the data sets.
         n_simulations: how many.
         n_resamples: bootstrap refits of each; 0 leaves the bootstrap out.
@@ -185,13 +196,15 @@ def calibrate(
     """
     if n_simulations < 2:
         raise InputError(f"n_simulations={n_simulations} must be at least 2; 200 is usual.")
+    if n_resamples == 1:
+        raise InputError("n_resamples=1 must be at least 2, or 0 to leave the bootstrap out.")
     if not problem.table.frequency:
         raise InputError("sample_weight holds weights that are not counts; give counts.")
     if not fit.optima[0].admissible:
         raise InputError(f"the fit is not admissible ({fit.optima[0].reason}); fit less.")
     m, n, d = n_simulations, round(fit.n), fit.d
     X = draw_rows(fit.mixture, m * n, rng)[0].reshape(m, n, d)
-    data = Data(X, np.ones(n), problem.frame, np.zeros(d))
+    data = track.data._replace(X=X, row_weights=np.ones(n))
     ks = [
         k
         for k in range(max(1, fit.n_components - 1), fit.n_components + MORE_COMPONENTS + 1)
@@ -212,7 +225,7 @@ def calibrate(
         fit,
         problem.table.name,
         m,
-        tuple(_coverages(fit, own, X, kept, n_resamples, rng, progress)),
+        tuple(_coverages(fit, own, data, kept, n_resamples, rng, progress)),
         _recovered(fit, fits, X),
         _found(fit, data, own, kept),
         int(m - kept.size),
@@ -222,22 +235,19 @@ def calibrate(
 def _coverages(
     fit: MaximumLikelihood,
     own: Replicates,
-    X: Float[np.ndarray, "m n d"],
+    data: Data,
     kept: np.ndarray,
     n_resamples: int,
     rng: Generator,
     progress: Callable[[str, int, int], None],
 ) -> list[Coverage]:
-    from bayesgmm.ml.bootstrap import bootstrap
-    from bayesgmm.ml.restarts import Settings
-
     truth = quantities(fit.mixture)
     order = assignments(divergences(fit.mixture, own.mixture))
     aligned = permute(own.mixture, order)
     inside: dict[str, list[Quantities]] = {}
     for done, i in enumerate(kept):
         progress("intervals of simulated data sets", done, len(kept))
-        problem = Problem.of(_table(X[i]))
+        problem = Problem.of(_table(data.X[i]))
         mixture = Mixture(*(part[i] for part in aligned))
         one = replace(
             fit, mixture=mixture, log_likelihood=float(own.log_likelihood[i]), converged=True
@@ -245,10 +255,24 @@ def _coverages(
         ends = standard_errors(one, problem).intervals(mixture)
         inside.setdefault("standard error", []).append(_inside(truth, *ends))
         if n_resamples:
-            track = Settings().track(problem, fit.n_components)
-            drawn = bootstrap(one, problem, track, rng, n_resamples=n_resamples)
-            inside.setdefault("weighted bootstrap", []).append(_inside(truth, *drawn.intervals()))
+            ends = _resampled(one, problem, data, n_resamples, rng)
+            inside.setdefault("weighted bootstrap", []).append(_inside(truth, *ends))
     return [coverage for method, each in inside.items() for coverage in _shares(method, each, fit)]
+
+
+def _resampled(
+    fit: MaximumLikelihood, problem: Problem, data: Data, n_resamples: int, rng: Generator
+) -> tuple[Quantities, Quantities]:
+    """Bootstrap intervals; missing ones where nearly every refit collapsed."""
+    seen = data._replace(X=problem.X, row_weights=problem.row_weights)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DegenerateFitWarning)
+        try:
+            drawn = bootstrap(fit, problem, Track(seen, 0.0, 0), rng, n_resamples=n_resamples)
+        except InputError:
+            nothing = Quantities(*(np.full(part.shape, np.nan) for part in quantities(fit.mixture)))
+            return nothing, nothing
+    return drawn.intervals()
 
 
 def _table(X: np.ndarray) -> Table:
@@ -298,14 +322,18 @@ def _recovered(
     values: dict[str, list[np.ndarray]] = {name: [] for name in CRITERIA}
     for k, found in fits.items():
         df = fit.family.n_parameters(k, d)
-        certainty = np.array([_certainty(found, i, X[i]) for i in range(len(X))])
+        certainty = np.array(
+            [_certainty(found, i, X[i]) if found.admissible[i] else 0.0 for i in range(len(X))]
+        )
         heights = np.where(found.admissible, found.log_likelihood, -np.inf)
         values["aic"].append(np.array([criteria.aic(one, df) for one in heights]))
         values["bic"].append(np.array([criteria.bic(one, df, n) for one in heights]))
         values["icl"].append(
             np.array([criteria.icl(a, df, n, b) for a, b in zip(heights, certainty, strict=True)])
         )
-    best = {name: np.array(list(fits))[np.stack(rows).argmin(0)] for name, rows in values.items()}
+    some = np.any([found.admissible for found in fits.values()], axis=0)
+    ks = np.array(list(fits))
+    best = {name: np.where(some, ks[np.stack(rows).argmin(0)], 0) for name, rows in values.items()}
     return {name: {k: float((b == k).mean()) for k in fits} for name, b in best.items()}
 
 
@@ -317,7 +345,9 @@ def _certainty(found: Replicates, i: int, X: np.ndarray) -> float:
 def _found(fit: MaximumLikelihood, data: Data, own: Replicates, kept: np.ndarray) -> float:
     """How often the starts end no lower than EM from the truth does."""
     starts = Mixture(*(np.broadcast_to(part, (len(data.X), *part.shape)) for part in fit.mixture))
-    ends = run(starts, data, fit.family, tol=TOL, max_iter=MAX_ITER).state.log_likelihood
+    result = run(starts, data, fit.family, tol=TOL, max_iter=MAX_ITER)
+    refused = np.array([bool(why) for why in result.reasons(fit.family)])
+    ends = np.where(refused, -np.inf, result.state.log_likelihood)
     return float((own.log_likelihood[kept] >= ends[kept] - SAME_OPTIMUM).mean())
 
 

@@ -62,7 +62,7 @@ def _step(state: EMState, data: Data, total: float, rules: Rules, family: Family
     leap, prepared = _leaps(Path(first, second, third), data.frame, family, rules.form)
     value_2, landed, _ = one_map(leap, prepared)
     values, path = (value_0, value_1, value_2), Path(second, third, landed)
-    return _settled(state, values, path, data.frame, total, rules.tol)
+    return _settled(state, values, path, rest, total, rules.tol)
 
 
 def _pass(prepared: Any, data: Data, total: float, form: Pass) -> tuple[Array, Array]:
@@ -98,7 +98,7 @@ def _images(
 
 @partial(jax.jit, static_argnames=("family", "form"))
 def _leaps(path: Path, frame: Frame, family: Family, form: Pass) -> tuple[Mixture, Any]:
-    leap = jax.vmap(lambda one: em.projected(extrapolate(one, frame)[0], family))(path)
+    leap = jax.vmap(lambda one: em.projected(extrapolate(one, frame).mixture, family))(path)
     return leap, form.prepare(leap, frame)
 
 
@@ -107,11 +107,11 @@ def _settled(
     state: EMState,
     values: tuple[Array, Array, Array],
     path: Path,
-    frame: Frame,
+    rest: Data,
     total: Number,
     tol: Number,
 ) -> EMState:
     def settle(state: EMState, values: tuple[Array, Array, Array], path: Path) -> EMState:
-        return em.settle(state, values, path, frame, total, tol)
+        return em.settle(state, values, path, rest, total, tol)
 
     return jax.vmap(settle)(state, values, path)

@@ -23,6 +23,7 @@ from bayesgmm.gaussian.mixture import Mixture
 from bayesgmm.gaussian.passes import Pass, pass_for
 from bayesgmm.gaussian.precision import float64
 from bayesgmm.ml import chunked, em
+from bayesgmm.ml.admissible import refusals
 from bayesgmm.ml.em import (
     MAPS_PER_CYCLE,
     Data,
@@ -49,6 +50,11 @@ class EMResult(NamedTuple):
     state: EMState
     history: Float[np.ndarray, "s steps"]
     counts: Float[np.ndarray, "s k"]
+
+    def reasons(self, family: Family) -> list[str]:
+        """For each start why its end is not admissible; empty if it is."""
+        regular = np.isfinite(self.state.log_likelihood) & ~self.state.collapsed
+        return refusals(family, self.state.mixture, self.counts, regular)
 
 
 @float64

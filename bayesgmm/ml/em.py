@@ -200,7 +200,7 @@ def step(state: EMState, data: Data, rules: Rules, which: Number) -> EMState:
         return maximisation(statistics, current, family, data.floor, data.prior)
 
     def one_map(path: Path, i: Array) -> tuple[Path, tuple[Array, Mixture]]:
-        leap, _ = extrapolate(path, data.frame)
+        leap = extrapolate(path, data.frame).mixture
         leap = in_family(rules.families, which, projected, leap)  # only members are comparable
         mixture = _select(i == 2, leap, path.third)
         value, statistics = expectation(mixture, data, rules.form)
@@ -210,7 +210,7 @@ def step(state: EMState, data: Data, rules: Rules, which: Number) -> EMState:
     start = Path(state.mixture, state.mixture, state.mixture)
     _, (values, images) = lax.scan(one_map, start, jnp.arange(MAPS_PER_CYCLE))
     path = Path(*(jax.tree.map(lambda a, i=i: a[i], images) for i in range(3)))
-    return settle(state, tuple(values), path, data.frame, data.row_weights.sum(), rules.tol)
+    return settle(state, tuple(values), path, data, data.row_weights.sum(), rules.tol)
 
 
 def in_family(
@@ -225,18 +225,24 @@ def settle(
     state: EMState,
     values: tuple[Array, Array, Array],
     path: Path,
-    frame: Frame,
+    data: Data,
     total: Number,
     tol: Number,
 ) -> EMState:
-    """The state after three maps, of which the third began at the leap."""
+    """The state after three maps, of which the third began at the leap.
+
+    With a floor the maps do not ascend, and what counts is how far their fixed point is.
+    """
+    frame, floored = data.frame, jnp.any(data.floor > 0)
     first, (second, third, landed) = state.mixture, path
     value_0, value_1, value_2 = values
-    _, rate = extrapolate(Path(first, second, third), frame)
+    _, rate, last = extrapolate(Path(first, second, third), frame)
     usable = jnp.isfinite(value_2) & (value_2 >= value_1) & _regular(landed, frame)
     after = _select(usable, landed, third)
 
     gain = _remaining(value_1 - value_0, rate, value_1) / total
+    away = last * rate / jnp.maximum(1 - rate, 1e-9)
+    gain = jnp.where(floored, jnp.maximum(gain, jnp.square(away)), gain)
     collapsed = ~(jnp.isfinite(value_0 + value_1) & _regular(third, frame))
     converged = ~collapsed & (gain <= tol) & (state.gain <= 100 * tol)
     return EMState(

@@ -22,7 +22,7 @@ from bayesgmm.data.randomness import generator
 from bayesgmm.data.ranges import component_range
 from bayesgmm.data.scalars import whole
 from bayesgmm.data.table import Table, check_spread, read_table
-from bayesgmm.gaussian.families import Family, family
+from bayesgmm.gaussian.families import Family, family, family_label
 from bayesgmm.gaussian.mixture import Mixture
 from bayesgmm.ml.em import Data
 from bayesgmm.ml.problem import Problem, check_components
@@ -68,6 +68,7 @@ class LikelihoodRatios:
         tests: in the order of k.
         ks: numbers of components that were to be tested.
         level: a p-value at or below it rejects k.
+        d: columns of the data.
     """
 
     name: str
@@ -75,6 +76,7 @@ class LikelihoodRatios:
     tests: tuple[LikelihoodRatio, ...]
     ks: tuple[int, ...]
     level: float
+    d: int
 
     @property
     def n_components_(self) -> int | None:
@@ -101,7 +103,8 @@ class LikelihoodRatios:
         return dict(plain(content))
 
     def __str__(self) -> str:
-        head = f"{self.name}: {self.covariance_type}, likelihood ratio of k against k + 1"
+        label = family_label(self.covariance_type, self.d)
+        head = f"{self.name}: {label}, likelihood ratio of k against k + 1"
         lines = [head, "", "   k  2 log ratio   p-value  +- error  simulated"]
         lines += [
             f"{t.n_components:4} {t.statistic:12.2f} {t.p_value:9.3f} {t.p_error:9.3f} "
@@ -124,7 +127,7 @@ class LikelihoodRatios:
         if not np.isfinite(last.p_value):
             lines = [
                 f"No answer at k = {last.n_components}: it or {last.n_components + 1} has no "
-                "admissible fit."
+                "admissible fit of the data, or of any simulated."
             ]
         elif k is None:
             lines = [
@@ -133,8 +136,10 @@ class LikelihoodRatios:
             ]
         else:
             lines = [f"k = {k} is the first that is not rejected at {self.level:g}."]
-            if abs(last.p_value - self.level) < 2 * last.p_error:
-                lines.append("! Its p-value is within two errors of the level: simulate more.")
+        near = [t for t in self.tests if abs(t.p_value - self.level) < 2 * t.p_error]
+        if near:
+            ks = ", ".join(str(test.n_components) for test in near)
+            lines.append(f"! At k = {ks} p is within two errors of the level: simulate more.")
         lost = sum(test.lost for test in self.tests)
         if lost:
             lines.append(f"{lost} simulated data sets had no admissible fit and are left out.")
@@ -216,13 +221,19 @@ def in_sequence(
     check_spread(table)
     problem = Problem.of(table)
     tests: list[LikelihoodRatio] = []
+    if 1 / (n_resamples + 1) > level:
+        raise InputError(
+            f"n_resamples={n_resamples} cannot give a p-value of level={level:g} or less; simulate "
+            f"at least {int(np.ceil(1 / level - 1 - 1e-9))}."
+        )
+    check_components(max(ks) + 1, problem)
     for k in (ks := sorted(ks)):
-        check_components(k + 1, problem)
         progress("likelihood ratio", len(tests), len(ks))
         tests.append(_test(problem, k, member, rng, n_resamples, n_init))
         if not tests[-1].p_value <= level:
             break
-    return LikelihoodRatios(table.name, member.name, tuple(tests), tuple(ks), level)
+    d = len(table.columns)
+    return LikelihoodRatios(table.name, member.name, tuple(tests), tuple(ks), level, d)
 
 
 def _test(
@@ -240,6 +251,9 @@ def _test(
     simulated = data._replace(X=X, row_weights=np.ones(n))
     values = _statistics(simulated, k, member, n_init, rng)[1]
     usable = values[np.isfinite(values)]
+    if not usable.size:
+        nan = float("nan")
+        return LikelihoodRatio(k, float(statistic[0]), nan, nan, usable, values.size)
     p = (1 + int((usable >= statistic[0]).sum())) / (1 + usable.size)
     error = float(np.sqrt(p * (1 - p) / max(usable.size, 1)))
     return LikelihoodRatio(k, float(statistic[0]), p, error, usable, int(values.size - usable.size))

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from bayesgmm.gaussian.families import Family
 from bayesgmm.gaussian.mixture import Mixture, full, log_likelihoods, permute
 from bayesgmm.ml import criteria
-from bayesgmm.ml.admissible import refusals, relative_eigenvalues
+from bayesgmm.ml.admissible import relative_eigenvalues
 from bayesgmm.ml.driver import EMResult
 from bayesgmm.ml.problem import Problem
-from bayesgmm.ml.race import Heat
+from bayesgmm.ml.race import Heat, Track
 
 SAME_OPTIMUM = 1e-4
 
@@ -50,6 +50,8 @@ class MaximumLikelihood:
         optima: distinct optima, best admissible first, then by log-likelihood.
         n_starts: starts that ran to their end.
         n_raced: starts that a race was held among, to find those.
+        shares: expected share of the rows in each component, where the weights do not say it.
+        penalty: what the fit has that is not likelihood, "a prior" or "a variance floor", or "".
         aic, aicc, bic, icl: criteria, smaller is better; NaN where the weights are not frequencies.
         smallest_eigenvalue: the smallest of inv(W) Sigma_k over components.
     """
@@ -70,6 +72,8 @@ class MaximumLikelihood:
     bic: float
     icl: float
     smallest_eigenvalue: float
+    shares: Float[np.ndarray, " k"] | None = None
+    penalty: str = ""
 
     @property
     def n_components(self) -> int:
@@ -92,7 +96,7 @@ class MaximumLikelihood:
     @property
     def counts(self) -> Float[np.ndarray, " k"]:
         """Expected rows of each component."""
-        return self.n * np.asarray(self.mixture.weights)
+        return self.n * (self.mixture.weights if self.shares is None else self.shares)
 
     def in_full(self) -> "MaximumLikelihood":
         """The same with whole Cholesky factors, also where their diagonals say everything."""
@@ -107,26 +111,42 @@ class MaximumLikelihood:
 
 
 def summarise(
-    problem: Problem, heat: Heat, result: EMResult, *, keep_order: bool
+    problem: Problem, heat: Heat, result: EMResult, track: Track, *, keep_order: bool
 ) -> MaximumLikelihood | None:
+    """The fit that the ends of many starts amount to; None if none of them is regular.
+
+    Args:
+        problem: the data.
+        heat: the cell.
+        result: where its starts ended.
+        track: what they climbed on.
+        keep_order: whether components keep the order of the start; else that of their means.
+    """
+    if not keep_order:
+        result = _by_position(result)
     state, mixtures = result.state, result.state.mixture
-    regular = np.isfinite(state.log_likelihood) & ~state.collapsed
-    reasons = refusals(heat.family, mixtures, result.counts, regular)
+    reasons = result.reasons(heat.family)
     order = sorted(
         (i for i in range(len(reasons)) if np.isfinite(state.log_likelihood[i])),
         key=lambda i: (bool(reasons[i]), -state.log_likelihood[i]),
     )
     if not order or state.collapsed[order[0]]:
         return None
-    if not keep_order:
-        mixtures = permute(mixtures, _by_position(mixtures.means))
     optima = _distinct(mixtures, state.log_likelihood, reasons, order)
-    return _result(problem, heat, optima[0].mixture, result, order[0], optima)
+    fitted = _result(problem, heat, optima[0].mixture, result, order[0], optima)
+    if heat.family.equal_weights:
+        counts = result.counts[order[0]]
+        fitted = replace(fitted, shares=counts / counts.sum())
+    penalty = "a variance floor" if track.data.floor.any() else ""
+    return replace(fitted, penalty="a prior" if track.data.prior is not None else penalty)
 
 
-def _by_position(means: Float[np.ndarray, "s k d"]) -> Int[np.ndarray, "s k"]:
-    """The order of components by their means, first column first."""
-    return np.stack([np.lexsort(each.T[::-1]) for each in means])
+def _by_position(result: EMResult) -> EMResult:
+    """Components in the order of their means, first column first."""
+    mixture = result.state.mixture
+    order = np.stack([np.lexsort(each.T[::-1]) for each in mixture.means])
+    state = result.state._replace(mixture=permute(mixture, order))
+    return result._replace(state=state, counts=np.take_along_axis(result.counts, order, 1))
 
 
 def _result(

@@ -48,7 +48,7 @@ def places(family: Family, k: int, columns: Sequence[str], *, free: bool = False
         columns: names of the data's columns.
         free: whether covariances are unrestricted whatever the family.
     """
-    tied = family.name == "EEE" and not free and k > 1
+    tied = family.shares_covariance and not free and k > 1
     correlated = free or family.orientation != "I"
     return list(_places(k, columns, tied, correlated))
 

@@ -22,6 +22,13 @@ class Problem:
     row_weights: Float[np.ndarray, " n"]
     frame: Frame
 
+    @property
+    def rows_per_weight(self) -> float:
+        """Effective rows that a unit of weight stands for: one where weights are counts (Kish)."""
+        if self.table.frequency:
+            return 1.0
+        return float(self.row_weights.sum() / np.square(self.row_weights).sum())
+
     @classmethod
     def of(cls, table: Table) -> "Problem":
         weighted, ones = table.row_weights, np.broadcast_to(1.0, len(table.X))
@@ -44,5 +51,8 @@ def check_components(k: int, problem: Problem) -> None:
 def conjugate_prior(problem: Problem, k: int) -> Prior:
     """The default prior of Fraley and Raftery (2007), section 3."""
     X, d = problem.X, problem.X.shape[1]
-    covariance = np.atleast_2d(np.cov(X.T, aweights=problem.row_weights))
+    apart = X - problem.frame.shift
+    total = float(problem.row_weights.sum()) * problem.rows_per_weight
+    share = problem.row_weights * problem.rows_per_weight / max(total - 1, 1)
+    covariance = (apart.T * share) @ apart
     return Prior(problem.frame.shift, PRIOR_SHRINKAGE, d + 2.0, covariance / k ** (2 / d))

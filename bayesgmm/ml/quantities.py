@@ -70,11 +70,8 @@ def normal_intervals(
             for scale, x, se in zip(SCALES, estimates, errors, strict=True)
         ]
         diagonal = np.eye(estimates.means.shape[-1], dtype=bool)
-        on_log = _moved(
-            LOG,
-            np.where(diagonal, estimates.covariances, 1.0),
-            sign * width * np.asarray(errors.covariances),
-        )
+        by = np.where(diagonal, sign * width * np.asarray(errors.covariances), 0.0)
+        on_log = _moved(LOG, np.where(diagonal, estimates.covariances, 1.0), by)
         parts[-1] = np.where(diagonal, on_log, parts[-1])
         ends.append(Quantities(*parts))
     return ends[0], ends[1]

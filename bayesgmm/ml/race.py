@@ -15,7 +15,6 @@ from numpy.random import Generator
 
 from bayesgmm.gaussian.families import Family
 from bayesgmm.gaussian.mixture import Mixture
-from bayesgmm.ml.admissible import refusals
 from bayesgmm.ml.driver import EMResult, run
 from bayesgmm.ml.em import Data
 
@@ -45,10 +44,14 @@ class Track:
     data: Data
     tol: float
     max_iter: int
+    rows_per_weight: float = 1.0
 
 
 def climb(heats: Sequence[Heat], track: Track, max_iter: int | None = None) -> list[EMResult]:
-    """EM from every start of every cell, as one batch; one result for each cell."""
+    """EM from every start of every cell, as one batch; one result for each cell.
+
+    Its expected counts are effective rows.
+    """
     families = tuple({heat.family.durable_name: heat.family for heat in heats}.values())
     k_max = max(heat.starts.n_components for heat in heats)
     padded = [_pad(heat.starts, k_max) for heat in heats]
@@ -60,6 +63,7 @@ def climb(heats: Sequence[Heat], track: Track, max_iter: int | None = None) -> l
         max_iter=track.max_iter if max_iter is None else max_iter,
         which=np.concatenate([[families.index(h.family)] * h.size for h in heats]),
     )
+    result = result._replace(counts=result.counts * track.rows_per_weight)
     ends = np.cumsum([heat.size for heat in heats])
     return [
         _unpadded(jax.tree.map(lambda leaf, i=i, j=j: leaf[i:j], result), heat)
@@ -136,17 +140,11 @@ def _alike(one: Heat, other: Heat) -> bool:
 
 def _best(family: Family, result: EMResult) -> Top | None:
     state = result.state
-    values = np.where(_reasons(family, result), -np.inf, state.log_likelihood)
+    values = np.where(result.reasons(family), -np.inf, state.log_likelihood)
     i = int(np.argmax(values))
     if not np.isfinite(values[i]):
         return None
     return Top(float(values[i]), Mixture(*(part[i] for part in state.mixture)))
-
-
-def _reasons(family: Family, result: EMResult) -> list[str]:
-    state = result.state
-    regular = np.isfinite(state.log_likelihood) & ~state.collapsed
-    return refusals(family, state.mixture, result.counts, regular)
 
 
 def _stacked(top: Top | None, others: Sequence[Top | None]) -> Mixture:
@@ -210,7 +208,7 @@ class Leaders(NamedTuple):
 
 def _leaders(heat: Heat, result: EMResult, most: int) -> Leaders:
     """The best starts of a cell, admissible ones first, each place once while there are others."""
-    values, reasons = result.state.log_likelihood, _reasons(heat.family, result)
+    values, reasons = result.state.log_likelihood, result.reasons(heat.family)
     order = sorted(range(len(values)), key=lambda i: (bool(reasons[i]), -values[i]))
     again = [i for before, i in itertools.pairwise(order) if _same(values, before, i, reasons)]
     chosen = np.array(([i for i in order if i not in again] + again)[:most])

@@ -8,11 +8,10 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from numpy.random import Generator
 
-from bayesgmm.gaussian.families import Family
+from bayesgmm.gaussian.families import Family, is_short
 from bayesgmm.gaussian.mixture import Mixture
 from bayesgmm.gaussian.sweep import frame_of
 from bayesgmm.ml import seeding
-from bayesgmm.ml.admissible import refusals
 from bayesgmm.ml.driver import run
 from bayesgmm.ml.em import Data
 from bayesgmm.ml.optima import SAME_OPTIMUM
@@ -66,17 +65,18 @@ def _some(data: Data, part: slice) -> Data:
 
 def _fit_some(data: Data, k: int, family: Family, s: int, rng: Generator) -> Replicates:
     m = len(data.X)
+    short = is_short(family, data.X.shape[-1])
     seeds = [
-        seeding.starts(X, weights, frame_of(X, weights), k, s, rng) for X, weights in _each(data)
+        seeding.starts(X, weights, frame_of(X, weights), k, s, rng, correlated=not short)
+        for X, weights in _each(data)
     ]
     starts = Mixture(*(np.concatenate(parts) for parts in zip(*seeds, strict=True)))
     row_weights = data.row_weights
     if row_weights.ndim == 2:
         row_weights = np.repeat(row_weights, s, 0)
     every = data._replace(X=np.repeat(data.X, s, 0), row_weights=row_weights)
-    state, _, counts = run(starts, every, family, tol=TOL, max_iter=MAX_ITER)
-    regular = np.isfinite(state.log_likelihood) & ~state.collapsed
-    refused = np.array([bool(why) for why in refusals(family, state.mixture, counts, regular)])
+    result = run(starts, every, family, tol=TOL, max_iter=MAX_ITER)
+    state, refused = result.state, np.array([bool(why) for why in result.reasons(family)])
     values = np.where(refused, -np.inf, state.log_likelihood).reshape(m, s)
     best = values.argmax(1)
     top, places = values.max(1), np.arange(m) * s + best

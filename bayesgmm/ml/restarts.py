@@ -1,6 +1,5 @@
 """Many starts, one answer: the best admissible optimum, and what the other starts found."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -9,7 +8,7 @@ from numpy.random import Generator
 
 from bayesgmm.data.errors import InputError, unknown
 from bayesgmm.data.table import Table
-from bayesgmm.gaussian.families import family
+from bayesgmm.gaussian.families import family, is_short
 from bayesgmm.gaussian.mixture import Mixture, full, uncorrelated
 from bayesgmm.ml import seeding
 from bayesgmm.ml.admissible import refusals
@@ -19,9 +18,8 @@ from bayesgmm.ml.optima import MaximumLikelihood, summarise
 from bayesgmm.ml.problem import Problem, check_components, conjugate_prior
 from bayesgmm.ml.race import Heat, Track, climb, improved, raced
 from bayesgmm.ml.threads import single_threaded_blas
-from bayesgmm.ml.warnings import DegenerateFitWarning, NotConvergedWarning
+from bayesgmm.ml.warnings import DegenerateFitWarning, NotConvergedWarning, warn
 
-SHORT_COLUMNS = 8  # from here on, families without correlations keep diagonals and no matrices
 RESCUE_FLOOR = 1e-6
 ON_COLLAPSE = ("restart", "raise", "prior", "floor")
 
@@ -53,7 +51,7 @@ class Settings:
         floor = share * np.square(problem.frame.scale)
         prior = conjugate_prior(problem, k) if self.on_collapse == "prior" else None
         data = Data(problem.X, problem.row_weights, problem.frame, floor, prior)
-        return Track(data, self.tol, self.max_iter)
+        return Track(data, self.tol, self.max_iter, problem.rows_per_weight)
 
 
 def fit(
@@ -140,11 +138,10 @@ def _heats(
     first: Mixture | None,
 ) -> list[Heat]:
     """The starts of every cell; families of one k and one form share theirs."""
-    wide = problem.X.shape[1] >= SHORT_COLUMNS
     kinds = []
     for name, k in cells:
         member = family(name, settings.equal_weights)
-        kinds.append((member, k, wide and member.orientation == "I"))
+        kinds.append((member, k, is_short(member, problem.X.shape[1])))
     needed = dict.fromkeys((k, short) for _, k, short in kinds)
     seeds = {kind: _starts(problem, *kind, rng, settings, first) for kind in needed}
     return [Heat(member, seeds[k, short]) for member, k, short in kinds]
@@ -159,10 +156,10 @@ def _fitted(
         track = settings.track(problem, some[0].starts.n_components)
         ends = improved(some, raced(some, track, settings.finalists, rng), track)
         for i, heat, result in zip(numbers, some, ends, strict=True):
-            fitted = summarise(problem, heat, result, keep_order=keep_order)
+            fitted = summarise(problem, heat, result, track, keep_order=keep_order)
             if len(result.history) < heat.size and not (fitted and fitted.optima[0].admissible):
                 (result,) = climb([heat], track)  # none of the finalists will do
-                fitted = summarise(problem, heat, result, keep_order=keep_order)
+                fitted = summarise(problem, heat, result, track, keep_order=keep_order)
             if settings.on_collapse == "raise":
                 _raise_collapse(problem, heat, result)
             found[i] = fitted or _rescue(problem, heat, settings)
@@ -211,8 +208,9 @@ def _only(result: EMResult, i: np.intp) -> tuple[Mixture, np.ndarray]:
 def _rescue(problem: Problem, heat: Heat, settings: Settings) -> MaximumLikelihood:
     """A fit with a small variance floor, for data that nothing else describes."""
     k, member = heat.starts.n_components, heat.family
-    (result,) = climb([heat], settings.track(problem, k, RESCUE_FLOOR))
-    fitted = summarise(problem, heat, result, keep_order=False)
+    track = settings.track(problem, k, RESCUE_FLOOR)
+    (result,) = climb([heat], track)
+    fitted = summarise(problem, heat, result, track, keep_order=False)
     if fitted is None:
         raise InputError(
             f"X in {problem.table.name} cannot be described by {k} {member.name} components, even "
@@ -227,17 +225,15 @@ def _rescue(problem: Problem, heat: Heat, settings: Settings) -> MaximumLikeliho
 def _warn(fitted: MaximumLikelihood, settings: Settings) -> None:
     best = fitted.optima[0]
     if not best.admissible:
-        warnings.warn(
+        warn(
             f"no admissible fit with {fitted.n_components} {fitted.family.name} components was "
             f"found: {best.reason}. Use fewer components, a simpler covariance_type, or set "
             "reg_covar.",
             DegenerateFitWarning,
-            stacklevel=4,
         )
     elif not fitted.converged:
-        warnings.warn(
+        warn(
             f"EM with {fitted.n_components} components did not converge in "
             f"max_iter={settings.max_iter} maps; increase max_iter or tol.",
             NotConvergedWarning,
-            stacklevel=4,
         )

@@ -11,10 +11,10 @@ def draw_rows(
     mixture: Mixture, n: int, rng: Generator
 ) -> tuple[Float[np.ndarray, "n d"], Int[np.ndarray, " n"]]:
     """Rows and their components, from one mixture, or from n stacked ones, a row of each."""
-    weights = np.broadcast_to(mixture.weights, (n, mixture.weights.shape[-1]))
-    uniform = rng.uniform(size=(n, 1))
-    labels = np.minimum((uniform > np.cumsum(weights, 1)).sum(1), weights.shape[1] - 1)
-    stacked = mixture.weights.ndim == 2
+    stacked, last = mixture.weights.ndim == 2, mixture.weights.shape[-1] - 1
+    uniform, below = rng.uniform(size=n), np.cumsum(mixture.weights, -1)
+    labels = (uniform[:, None] > below).sum(1) if stacked else np.searchsorted(below, uniform)
+    labels = np.minimum(labels, last)
     at = (np.arange(n), labels) if stacked else (labels,)
     means = mixture.means[at]
     noise = rng.standard_normal(means.shape)

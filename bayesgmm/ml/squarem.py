@@ -18,8 +18,16 @@ class Path(NamedTuple):
     third: Mixture
 
 
-def extrapolate(path: Path, frame: Frame) -> tuple[Mixture, Array]:
-    """SQUAREM's leap from three successive mixtures, and the linear rate that they show."""
+class Leap(NamedTuple):
+    """Where SQUAREM leaps to, the linear rate of the steps before, and the length of the last."""
+
+    mixture: Mixture
+    rate: Array
+    last: Array
+
+
+def extrapolate(path: Path, frame: Frame) -> Leap:
+    """The leap from three successive mixtures."""
     present = path.first.weights > 0
     a, b, c = (_coordinates(mixture, frame, present) for mixture in path)
     r = jax.tree.map(jnp.subtract, b, a)
@@ -27,7 +35,8 @@ def extrapolate(path: Path, frame: Frame) -> tuple[Mixture, Array]:
     last = jax.tree.map(jnp.subtract, c, b)
     length = jnp.maximum(_norm(r) / jnp.maximum(_norm(v), 1e-300), 1.0)
     leap = jax.tree.map(lambda x, y, z: x + 2 * length * y + length**2 * z, a, r, v)
-    return _from_coordinates(leap, frame, present), _norm(last) / jnp.maximum(_norm(r), 1e-300)
+    rate = _norm(last) / jnp.maximum(_norm(r), 1e-300)
+    return Leap(_from_coordinates(leap, frame, present), rate, _norm(last))
 
 
 def _norm(tree: Mixture) -> Array:

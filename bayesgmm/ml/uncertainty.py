@@ -12,15 +12,14 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import lax
 from jaxtyping import Float
 
 from bayesgmm.data.errors import unknown
 from bayesgmm.gaussian.arrays import Array, blocks
 from bayesgmm.gaussian.families import Family
-from bayesgmm.gaussian.mixture import Mixture, full
+from bayesgmm.gaussian.mixture import Mixture, full, responsibilities, uncorrelated, whitener
 from bayesgmm.gaussian.precision import float64
-from bayesgmm.gaussian.sweep import Frame, features, mixture_log_likelihood, natural
+from bayesgmm.gaussian.sweep import Frame, are_short, natural
 from bayesgmm.ml.derivatives import jacobian_at_once
 from bayesgmm.ml.optima import MaximumLikelihood
 from bayesgmm.ml.problem import Problem
@@ -29,6 +28,7 @@ from bayesgmm.ml.quantities import Quantities, normal_intervals, quantities
 MIN_SCALED_EIGENVALUE = 1e-6
 ROWS_PER_PARAMETER = 5
 MOST_PARAMETERS = 2000
+MOST_WORK = 2e12  # rows x parameters squared; minutes
 KINDS = ("information", "sandwich")
 
 
@@ -80,37 +80,38 @@ def standard_errors(
     Raises:
         InputError: another kind.
 
-    Source: observed information and the delta method; McLachlan and Peel (2000), section 2.15.
+    Source: observed information, Louis (1982), equation 3.2, and the delta method; McLachlan and
+        Peel (2000), section 2.15.
         Sandwich: White (1982), theorem 3.2.
     """
     if kind not in KINDS:
         raise unknown("kind", kind, KINDS)
     k, d = fit.mixture.means.shape
-    family, frame = fit.family, problem.frame
-    n_parameters = family.n_parameters(k, d)
-    if n_parameters > MOST_PARAMETERS:
-        reason = f"{n_parameters} parameters are too many for their information matrix"
+    family = fit.family
+    q = family.n_parameters(k, d)
+    if reason := _refusal(fit, problem, kind, q):
         return _missing(k, d, reason, kind)
-    if kind == "information" and not problem.table.frequency:
-        return _missing(k, d, "row weights are not counts; ask for kind='sandwich'", kind)
     centre = Mixture(*(np.asarray(part) for part in full(fit.mixture)))
-    point = np.zeros(n_parameters)
-
-    def scores(points: np.ndarray) -> Array:
-        return _scores(points, centre, problem.X, problem.row_weights, frame, family)
-
-    def reported(points: np.ndarray) -> Array:
-        return _reported_at(points, centre, frame, family)
-
-    raw = -jacobian_at_once(scores, point)
-    covariance, reason = _inverse((raw + raw.T) / 2)
+    information, meat = _information(centre, problem, family)
+    covariance, reason = _inverse(information)
     if reason:
         return _missing(k, d, reason, kind)
     if kind == "sandwich":
-        covariance = covariance @ _meat(point, centre, problem, family) @ covariance
-    rows = jacobian_at_once(reported, point)
+        covariance = covariance @ meat @ covariance
+    rows = jacobian_at_once(lambda points: _reported_at(points, centre, family), np.zeros(q))
     flat = np.sqrt(np.maximum(np.einsum("ma,ab,mb->m", rows, covariance, rows), 0.0))
-    return _reported(fit, _shaped(flat, k, d), kind)
+    return _reported(fit, problem, _shaped(flat, k, d), kind)
+
+
+def _refusal(fit: MaximumLikelihood, problem: Problem, kind: str, q: int) -> str:
+    """Why there are no standard errors to compute, or ""."""
+    if fit.penalty:
+        return f"the fit has {fit.penalty}, which the information leaves out; use the bootstrap"
+    if q > MOST_PARAMETERS or len(problem.X) * q**2 > MOST_WORK:
+        return f"{q} parameters and {len(problem.X)} rows are too many; use the bootstrap"
+    if kind == "information" and not problem.table.frequency:
+        return "row weights are not counts; ask for kind='sandwich'"
+    return ""
 
 
 def _missing(k: int, d: int, reason: str, kind: str) -> StandardErrors:
@@ -125,68 +126,92 @@ def _shaped(flat: np.ndarray, k: int, d: int) -> Quantities:
     return Quantities(*(part.reshape(shape) for part, shape in zip(parts, shapes, strict=True)))
 
 
-def _meat(point: np.ndarray, centre: Mixture, problem: Problem, family: Family) -> np.ndarray:
-    """The sum over rows of w s s', s being a row's score; of w^2 s s' for weights not counts.
+def _information(
+    centre: Mixture, problem: Problem, family: Family
+) -> tuple[np.ndarray, np.ndarray]:
+    """The observed information, and the sum over rows of w s s', s being a row's score.
 
-    A row's score is J' (r x phi): its responsibilities times its features, carried to the
-    coordinates by the Jacobian J of the natural parameters.
+    In natural parameters theta of each component, in whitened coordinates y of its own, a row's
+    log density is logsumexp of theta_k phi(y_k); with responsibilities r its score is J' (r phi)
+    and its second derivatives J' (diag(r) - r r') phi phi' J, J being the Jacobian of theta. What
+    is left of the information is the curvature of theta itself, along the sum of r phi (Louis
+    1982). Weights that are not counts enter the scores' sum squared.
     """
-    X, frame = problem.X, problem.frame
-    k, p = centre.n_components, (frame.scale.size + 1) * (frame.scale.size + 2) // 2
-    theta = np.asarray(_theta_at(point[None], centre, frame, family)).reshape(k, p)
-    slopes = jacobian_at_once(lambda at: _theta_at(at, centre, frame, family), point)
-    slopes = slopes.reshape(*theta.shape, -1)
+    point = np.zeros(family.n_parameters(*centre.means.shape))
+    slopes = jacobian_at_once(lambda points: _thetas(points, centre, family), point)
+    k = centre.n_components
+    slopes = slopes.reshape(k, -1, point.size)
+    p = slopes.shape[1]
+    squares, scores_squared = np.zeros((k, p, p)), np.zeros((point.size, point.size))
+    meat, sums = np.zeros_like(scores_squared), np.zeros((k, p))
     power = 1 if problem.table.frequency else 2
-    total = np.zeros((point.size, point.size))
-    for part in blocks(len(X), 8 * theta.size):
-        phi = np.asarray(features((X[part] - frame.shift) / frame.scale, theta.shape[-1]))
-        joint = theta @ phi
-        resp = np.exp(joint - joint.max(0))
-        resp /= resp.sum(0)
-        scores = np.einsum("kb,pb,kpq->bq", resp, phi, slopes, optimize=True)
-        total += (scores.T * problem.row_weights[part] ** power) @ scores
-    return total
+    for part in blocks(len(problem.X), 8 * k * p):
+        X, weights = problem.X[part], problem.row_weights[part]
+        resp, phi = responsibilities(centre, X).T, _local_features(centre, X, p)
+        shared = resp[:, None, :] * phi
+        squares += (shared * weights) @ np.swapaxes(phi, 1, 2)
+        sums += shared @ weights
+        scores = np.tensordot(shared, slopes, ((0, 1), (0, 1)))
+        scores_squared += (scores.T * weights) @ scores
+        meat += (scores.T * weights**power) @ scores
+    curvature = jacobian_at_once(lambda points: _pulls(points, sums, centre, family), point)
+    expected = np.einsum("kpa,kpr,krb->ab", slopes, squares, slopes, optimize=True)
+    return scores_squared - expected - (curvature + curvature.T) / 2, meat
+
+
+def _local_features(centre: Mixture, X: np.ndarray, p: int) -> np.ndarray:
+    """phi of every row in the whitened coordinates of each component, (k, p, rows)."""
+    apart = X[None] - centre.means[:, None, :]
+    white = np.swapaxes(apart @ np.swapaxes(whitener(centre.scale_tril), 1, 2), 1, 2)
+    columns = np.concatenate([np.ones((len(white), 1, len(X))), white], axis=1)
+    if are_short(p, X.shape[1]):
+        return np.concatenate([columns, np.square(white)], axis=1)
+    rows, cols = np.triu_indices(columns.shape[1])
+    return columns[:, rows] * columns[:, cols]
+
+
+def _theta(point: Array, centre: Mixture, family: Family) -> Array:
+    """Natural parameters of every component in the whitened coordinates of the centre's."""
+    moved, white = _around(centre, point, family), whitener(centre.scale_tril)
+    means = jnp.einsum("kab,kb->ka", white, moved.means - centre.means)
+    local = Mixture(moved.weights, means, white @ moved.scale_tril)
+    d = means.shape[1]
+    local = uncorrelated(local) if family.orientation == "I" and d > 1 else local
+    return natural(local, Frame(jnp.zeros(d), jnp.ones(d)))
 
 
 @partial(jax.jit, static_argnames="family")
-def _theta_at(points: Array, centre: Mixture, frame: Frame, family: Family) -> Array:
-    def theta(point: Array) -> Array:
-        return natural(_around(centre, point, family, frame), frame).ravel()
-
-    return jax.vmap(theta)(points)
+def _thetas(points: Array, centre: Mixture, family: Family) -> Array:
+    return jax.vmap(lambda point: _theta(point, centre, family).ravel())(points)
 
 
 @partial(jax.jit, static_argnames="family")
-def _reported_at(points: Array, centre: Mixture, frame: Frame, family: Family) -> Array:
+def _pulls(points: Array, sums: Array, centre: Mixture, family: Family) -> Array:
+    """The gradients of sums . theta."""
+    return jax.vmap(jax.grad(lambda point: jnp.vdot(sums, _theta(point, centre, family))))(points)
+
+
+@partial(jax.jit, static_argnames="family")
+def _reported_at(points: Array, centre: Mixture, family: Family) -> Array:
     def reported(point: Array) -> Array:
-        parts = quantities(_around(centre, point, family, frame))
+        parts = quantities(_around(centre, point, family))
         return jnp.concatenate([jnp.ravel(part) for part in parts])
 
     return jax.vmap(reported)(points)
 
 
-def _around(centre: Mixture, steps: Array, family: Family, frame: Frame) -> Mixture:
-    """The mixture `steps` away in log-ratio weights, scaled means and the family's coordinates."""
+def _around(centre: Mixture, steps: Array, family: Family) -> Mixture:
+    """The mixture `steps` away: in log-ratio weights, in means, each in its component's own metric,
+    and in the family's coordinates."""
     k, d = centre.means.shape
     n_ratios = 0 if family.equal_weights else k - 1
     log_ratios, means, factors = jnp.split(steps, [n_ratios, n_ratios + k * d])
     log_ratios = jnp.append(log_ratios, jnp.zeros(k - n_ratios))
     return Mixture(
         jax.nn.softmax(jnp.log(centre.weights) + log_ratios),
-        centre.means + frame.scale * means.reshape(k, d),
+        centre.means + jnp.einsum("kab,kb->ka", centre.scale_tril, means.reshape(k, d)),
         family.around(centre.scale_tril, factors),
     )
-
-
-@partial(jax.jit, static_argnames="family")
-def _scores(
-    points: Array, centre: Mixture, X: Array, row_weights: Array, frame: Frame, family: Family
-) -> Array:
-    def log_likelihood(point: Array) -> Array:
-        mixture = _around(centre, point, family, frame)
-        return mixture_log_likelihood(mixture, X, row_weights, frame)
-
-    return lax.map(jax.grad(log_likelihood), points)
 
 
 def _inverse(information: np.ndarray) -> tuple[np.ndarray, str]:
@@ -201,11 +226,13 @@ def _inverse(information: np.ndarray) -> tuple[np.ndarray, str]:
     return (vectors / values) @ vectors.T / np.outer(scale, scale), ""
 
 
-def _reported(fit: MaximumLikelihood, errors: Quantities, kind: str) -> StandardErrors:
+def _reported(
+    fit: MaximumLikelihood, problem: Problem, errors: Quantities, kind: str
+) -> StandardErrors:
     d = errors.means.shape[1]
     needed = ROWS_PER_PARAMETER * (d + 1)
     reasons = []
-    for j, count in enumerate(fit.counts):
+    for j, count in enumerate(fit.counts * problem.rows_per_weight):
         few = f"fewer than {needed} rows ({count:.1f})" if count < needed else ""
         wide = (
             "its standard error is above half the weight"
@@ -214,11 +241,18 @@ def _reported(fit: MaximumLikelihood, errors: Quantities, kind: str) -> Standard
         )
         reasons.append(few or wide)
     missing = np.array([bool(reason) for reason in reasons])
+    shared = missing & (missing.all() or not fit.family.shares_covariance)
     on = np.eye(d, dtype=bool)
     correlations = np.where(~on & (errors.correlations > 0), errors.correlations, np.nan)
     covariances = np.where(on | (errors.covariances > 0), errors.covariances, np.nan)
-    parts = [*errors[:3], correlations, covariances]
     weights, means, sds, correlations, covariances = (
-        np.where(missing.reshape(-1, *[1] * (part.ndim - 1)), np.nan, part) for part in parts
+        np.where(gone.reshape(-1, *[1] * (part.ndim - 1)), np.nan, part)
+        for part, gone in (
+            (errors.weights, missing),
+            (errors.means, missing),
+            (errors.sds, shared),
+            (correlations, shared),
+            (covariances, shared),
+        )
     )
     return StandardErrors(weights, means, sds, correlations, covariances, tuple(reasons), kind)

@@ -16,9 +16,9 @@ rng = np.random.default_rng
 
 def calibrated(k=2, n=150, d=1, apart=8.0, name="VVV", **options):
     X = rng(0).normal(size=(n, d)) + apart * (np.arange(n) % k)[:, None]
-    table = read_table(X)
-    found = fit(table, k, name, rng(0), Settings(n_init=8))
-    return calibrate(found, Problem.of(table), rng(1), **options)
+    table, settings = read_table(X), Settings(n_init=8)
+    problem, found = Problem.of(table), fit(table, k, name, rng(0), settings)
+    return calibrate(found, problem, settings.track(problem, k), rng(1), **options)
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_intervals_that_are_too_narrow_are_caught(monkeypatch):
 def test_the_tables_hold_what_was_counted(clear):
     assert len(clear.table) == len(clear.coverages)
     text = str(clear)
-    assert "60 data sets simulated from VVV, k = 2" in text
+    assert "60 data sets simulated from V, k = 2" in text
     assert "weighted bootstrap" in text
     assert max(map(len, text.splitlines())) <= 80
     told = clear.to_dict()
@@ -95,3 +95,5 @@ def test_counts_are_as_many_rows():
 def test_bad_input_is_refused():
     with pytest.raises(InputError, match="n_simulations=1"):
         calibrated(n_simulations=1)
+    with pytest.raises(InputError, match="n_resamples=1"):
+        calibrated(n_resamples=1)

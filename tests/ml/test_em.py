@@ -399,3 +399,16 @@ def test_results_are_float64_whatever_the_setting(table, start):
 def test_no_start_begins_a_step_beyond_max_iter(max_iter, table, start):
     maps = int(run(start, table.X, "VVV", max_iter=max_iter).state.n_maps[0])
     assert maps < max_iter + em.MAPS_PER_CYCLE
+
+
+def test_with_a_floor_it_ends_at_a_fixed_point(table, start):
+    """Maps with a floor do not ascend: that the log-likelihood falls is no sign of an end."""
+    for floor in (0.01, 0.3):
+        floors = floor * table.X.var(0)
+        result = run(start, table.X, "VVV", floor=floors, tol=1e-12)
+        assert result.state.converged[0]
+        here = end(result)
+        _, image = one_map(here, table.X, "VVV", floor=floors)
+        scale = table.X.std(0)
+        np.testing.assert_allclose(image.means / scale, here.means / scale, atol=1e-5)
+        np.testing.assert_allclose(image.weights, here.weights, atol=1e-5)

@@ -66,11 +66,11 @@ def test_each_data_set_may_have_weights_of_its_own():
 
 
 def test_the_statistic_is_twice_the_gain_in_log_likelihood():
-    found = likelihood_ratios("faithful", [1], n_resamples=9, random_state=0).tests[0]
+    found = likelihood_ratios("faithful", [1], n_resamples=19, random_state=0).tests[0]
     table = read_table("faithful")
     one, two = (fit(table, k, "VVV", rng(0), Settings(n_init=10)) for k in (1, 2))
     assert found.statistic == pytest.approx(2 * (two.log_likelihood - one.log_likelihood), abs=1e-4)
-    assert found.p_value == pytest.approx(0.1)  # 1 / (9 + 1): no simulated one comes near
+    assert found.p_value == pytest.approx(0.05)  # 1 / (19 + 1): no simulated one comes near
     assert (found.null < found.statistic).all()
 
 
@@ -102,17 +102,17 @@ def test_the_level_is_kept_where_the_hypothesis_is_true():
 
 def test_counts_are_repeated_rows():
     X, counts = groups(30), np.resize([1.0, 3.0], 30)
-    one = likelihood_ratios(X, [1], "EII", sample_weight=counts, n_resamples=9, random_state=0)
+    one = likelihood_ratios(X, [1], "EII", sample_weight=counts, n_resamples=19, random_state=0)
     other = likelihood_ratios(
-        np.repeat(X, counts.astype(int), 0), [1], "EII", n_resamples=9, random_state=0
+        np.repeat(X, counts.astype(int), 0), [1], "EII", n_resamples=19, random_state=0
     )
     assert one.tests[0].statistic == pytest.approx(other.tests[0].statistic, rel=1e-6)
-    assert len(one.tests[0].null) == 9
+    assert len(one.tests[0].null) == 19
 
 
 def test_the_same_seed_gives_the_same_numbers():
     one, other = (
-        likelihood_ratios(groups(), [1], "EII", n_resamples=9, random_state=5).tests[0]
+        likelihood_ratios(groups(), [1], "EII", n_resamples=19, random_state=5).tests[0]
         for _ in range(2)
     )
     np.testing.assert_array_equal(one.null, other.null)
@@ -120,7 +120,7 @@ def test_the_same_seed_gives_the_same_numbers():
 
 def test_a_hypothesis_without_an_admissible_fit_has_no_answer():
     X = np.repeat(np.array([[0.0, 1.0], [10.0, 3.0], [20.0, 8.0], [0.5, 1.5], [1.0, 0.0]]), 1, 0)
-    found = likelihood_ratios(X, [2], n_resamples=5, random_state=0)
+    found = likelihood_ratios(X, [2], n_resamples=19, random_state=0)
     assert np.isnan(found.tests[0].p_value)
     assert found.n_components_ is None
     assert "No answer at k = 2" in str(found)
@@ -131,6 +131,7 @@ def test_a_hypothesis_without_an_admissible_fit_has_no_answer():
     ("options", "message"),
     [
         ({"n_resamples": 1}, "n_resamples=1 must be at least 2"),
+        ({"n_resamples": 18}, "cannot give a p-value of level=0.05 or less; simulate at least 19"),
         ({"level": 1.0}, "level=1.0 must lie between 0 and 1"),
         ({"sample_weight": np.full(90, 0.5)}, "not counts"),
         ({"n_components": [90]}, "n_components=91 needs at least 91 rows"),
@@ -140,3 +141,14 @@ def test_a_hypothesis_without_an_admissible_fit_has_no_answer():
 def test_bad_input_is_refused(options, message):
     with pytest.raises(InputError, match=message):
         likelihood_ratios(groups(), **{"n_components": [1], **options})
+
+
+def test_the_statistics_are_mclusts():
+    """What mclust 6.0.0 prints for mclustBootstrapLRT(faithful, modelName = "EEE").
+
+    Its EM stops a little earlier, at k = 3 by 0.01 of log-likelihood.
+    """
+    found = likelihood_ratios("faithful", [1, 2], "EEE", n_resamples=19, random_state=0)
+    statistics = [test.statistic for test in found.tests]
+    assert statistics == pytest.approx([299.21997, 27.72105], abs=0.03)
+    assert all(test.p_value == pytest.approx(0.05) for test in found.tests)

@@ -8,7 +8,7 @@ from bayesgmm.data.errors import InputError
 from bayesgmm.data.table import read_table
 from bayesgmm.gaussian.families import family
 from bayesgmm.gaussian.mixture import Mixture, log_density, moments
-from bayesgmm.ml import em, optima, race, restarts
+from bayesgmm.ml import driver, em, race, restarts
 from bayesgmm.ml.problem import Problem, conjugate_prior
 from bayesgmm.ml.race import Heat, climb, improved, raced, rearranged
 from bayesgmm.ml.restarts import Settings, fit, fit_cells
@@ -97,8 +97,8 @@ def test_starts_that_fell_out_come_back_where_no_finalist_is_admissible(monkeypa
         reasons = real(*arguments)
         return ["refused"] * len(reasons) if len(reasons) <= 2 and refused else reasons
 
-    real = optima.refusals
-    monkeypatch.setattr(optima, "refusals", refuse_once)
+    real = driver.refusals
+    monkeypatch.setattr(driver, "refusals", refuse_once)
     found = fit(table, 3, "full", rng(0), Settings(n_init=one.size, finalists=2))
     assert found.n_starts == one.size
     assert found.optima[0].admissible

@@ -1,6 +1,8 @@
 """The best admissible optimum: published values, what is refused, and what the starts taught."""
 
 import json
+import subprocess
+import sys
 import warnings
 from dataclasses import replace
 from decimal import Decimal
@@ -18,7 +20,7 @@ from bayesgmm.gaussian.mixture import Mixture, log_density, responsibilities
 from bayesgmm.ml import admissible, criteria
 from bayesgmm.ml.admissible import relative_eigenvalues
 from bayesgmm.ml.optima import SAME_OPTIMUM
-from bayesgmm.ml.problem import Problem, check_components
+from bayesgmm.ml.problem import Problem, check_components, conjugate_prior
 from bayesgmm.ml.restarts import DegenerateFitWarning, NotConvergedWarning, Settings, fit, fit_range
 
 FEW = Settings(n_init=8)
@@ -425,3 +427,29 @@ def test_a_column_in_other_units_changes_the_spherical_fit_alone(table):
             assert abs(gap) > 1
         else:
             assert abs(gap) < 1e-6
+
+
+def test_counts_in_the_prior_are_repeated_rows():
+    X, counts = np.random.default_rng(0).normal(size=(30, 2)), np.resize([1.0, 2.0, 5.0], 30)
+    one = conjugate_prior(Problem.of(read_table(X, weights=counts)), 2)
+    other = conjugate_prior(Problem.of(read_table(np.repeat(X, counts.astype(int), 0))), 2)
+    np.testing.assert_allclose(one.scatter, other.scatter, rtol=1e-12)
+
+
+def test_equal_weights_do_not_hide_unequal_counts():
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(0, 1, (300, 1)), rng.normal(30, 1, (30, 1))])
+    found = fit(read_table(X), 2, "V", rng, Settings(n_init=8, equal_weights=True))
+    np.testing.assert_allclose(found.mixture.weights, 0.5)
+    np.testing.assert_allclose(found.counts, [300, 30], atol=0.1)
+
+
+def test_a_warning_points_to_the_line_that_asked(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import bayesgmm as bg\n"
+        "X = [[float(i % 7), float(i % 5)] for i in range(40)]\n"
+        "bg.GaussianMixture(2, n_init=2, max_iter=3, random_state=0).fit(X)\n"
+    )
+    done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
+    assert f"{script}:3: NotConvergedWarning" in done.stderr

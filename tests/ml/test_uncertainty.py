@@ -389,3 +389,61 @@ def test_intervals_stay_where_the_parameters_do_and_are_symmetric_on_their_scale
 def test_another_kind_is_refused(fits, problem):
     with pytest.raises(InputError, match="kind"):
         standard_errors(fits("VVV"), problem, "robust")
+
+
+# --- what must not spoil them -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("far", [1e3, 1e5])
+def test_a_remote_cluster_changes_no_other_components_errors(far):
+    """Steps are taken in each component's own metric, not in that of the whole data."""
+    rng = np.random.default_rng(0)
+    near = np.concatenate([rng.normal(0, 1, 150), rng.normal(8, 1, 150)])
+    X = np.concatenate([near, far + rng.normal(0, 1, 100)])[:, None]
+    alone = Problem.of(read_table(near[:, None]))
+    whole = Problem.of(read_table(X))
+    two = fit(alone.table, 2, "VVV", np.random.default_rng(0), Settings(n_init=8, tol=1e-14))
+    three = fit(whole.table, 3, "VVV", np.random.default_rng(0), Settings(n_init=20, tol=1e-14))
+    one, other = standard_errors(two, alone), standard_errors(three, whole)
+    assert other.reasons == ("", "", "")
+    np.testing.assert_allclose(other.means[:2], one.means, rtol=1e-4)
+    np.testing.assert_allclose(other.sds[:2], one.sds, rtol=1e-4)
+
+
+def test_large_units_overflow_nowhere(problem, table):
+    X = table.X * np.array([1e5, 1e-7])
+    found = fit(read_table(X), 2, "VVV", np.random.default_rng(0), Settings(n_init=8))
+    there = Problem.of(read_table(X))
+    low, high = standard_errors(found, there).intervals(found.mixture)
+    assert all(np.isfinite(part).all() for part in (low.covariances, high.covariances))
+
+
+@pytest.mark.parametrize("policy", ["prior", "floor"])
+def test_a_prior_or_a_floor_has_no_information(policy, table, problem):
+    found = fit(table, 2, "VVV", np.random.default_rng(0), Settings(n_init=4, on_collapse=policy))
+    errors = standard_errors(found, problem)
+    assert all("use the bootstrap" in reason for reason in errors.reasons)
+    assert found.penalty
+
+
+def test_what_is_shared_is_known_though_one_component_is_small():
+    rng = np.random.default_rng(0)
+    X = np.concatenate([rng.normal(0, 1, 6), rng.normal(10, 1, 100), rng.normal(20, 1, 100)])
+    table = read_table(X[:, None])
+    found = fit(table, 3, "E", rng, Settings(n_init=8))
+    errors = standard_errors(found, Problem.of(table))
+    assert "fewer than 10 rows" in errors.reasons[0]
+    assert np.isnan(errors.means[0, 0])
+    np.testing.assert_allclose(errors.sds[:, 0], found.mixture.scale_tril[0, 0, 0] / 412**0.5, 0.1)
+
+
+def test_the_scale_of_weights_that_are_not_counts_changes_nothing(table):
+    weights = np.random.default_rng(0).uniform(0.2, 3, size=80)
+    results = []
+    for scale in (1.0, 1e-3):
+        weighted = read_table(table.X, weights=scale * weights)
+        found = fit(weighted, 2, "VVV", np.random.default_rng(0), Settings(n_init=8))
+        assert found.optima[0].admissible
+        results.append(standard_errors(found, Problem.of(weighted), "sandwich"))
+    for one, other in zip(*map(columns_of, results), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5)

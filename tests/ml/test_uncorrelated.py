@@ -7,6 +7,7 @@ import pytest
 
 import bayesgmm as bg
 from bayesgmm.data.table import read_table
+from bayesgmm.gaussian import families
 from bayesgmm.gaussian.mixture import (
     Mixture,
     full,
@@ -16,7 +17,6 @@ from bayesgmm.gaussian.mixture import (
     responsibilities,
     uncorrelated,
 )
-from bayesgmm.ml import restarts
 from bayesgmm.ml.admissible import relative_eigenvalues
 from bayesgmm.ml.race import rearranged
 from bayesgmm.ml.restarts import Settings, fit, fit_cells
@@ -74,7 +74,7 @@ def test_splitting_a_component_without_correlations_is_splitting_its_matrix():
 def test_fits_by_diagonals_are_fits_by_matrices(name, policy, monkeypatch):
     table, settings = clusters(), Settings(n_init=4, on_collapse=policy)
     whole = fit(table, 3, name, np.random.default_rng(0), settings)
-    monkeypatch.setattr(restarts, "SHORT_COLUMNS", 2)
+    monkeypatch.setattr(families, "SHORT_COLUMNS", 2)
     short = fit(table, 3, name, np.random.default_rng(0), settings)
     assert short.mixture.is_diagonal
     assert not whole.mixture.is_diagonal
@@ -88,7 +88,7 @@ def test_fits_by_diagonals_are_fits_by_matrices(name, policy, monkeypatch):
 
 
 def test_families_of_both_kinds_share_a_grid_in_the_order_asked(monkeypatch):
-    monkeypatch.setattr(restarts, "SHORT_COLUMNS", 2)
+    monkeypatch.setattr(families, "SHORT_COLUMNS", 2)
     cells = [("VVV", 2), ("VVI", 3), ("EEE", 2), ("EII", 2), ("VVI", 1)]
     fits = fit_cells(clusters(), cells, np.random.default_rng(0), FEW)
     assert [(each.family.name, each.n_components) for each in fits] == cells
