@@ -131,7 +131,7 @@ def invariants(
     """
     found = {
         "log posterior": log_posterior,
-        "log-likelihood": log_likelihood @ row_weights,
+        "log-likelihood": log_likelihood @ np.ascontiguousarray(row_weights),
     }
     k = weights.shape[-1]
     if k > 1:

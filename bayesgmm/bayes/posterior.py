@@ -199,7 +199,8 @@ def prepare(
     _check_spread(problem)
     keywords = bind(program, problem, priors)
     structure = understand(program, problem.X, k, keywords)
-    data = Data(problem.X, problem.row_weights, problem.frame, keywords)
+    row_weights = np.array(problem.row_weights)  # in memory, where samplers read it often
+    data = Data(problem.X, row_weights, problem.frame, keywords)
     return Target(program, structure), jax.tree.map(jnp.asarray, data)
 
 

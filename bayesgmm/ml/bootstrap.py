@@ -26,6 +26,7 @@ from bayesgmm.ml.optima import MaximumLikelihood
 from bayesgmm.ml.problem import Problem
 from bayesgmm.ml.quantities import Quantities, normal_intervals, quantities
 from bayesgmm.ml.race import Track
+from bayesgmm.ml.replicates import BLOCK, MAX_ITER, TOL
 from bayesgmm.ml.simulation import draw_rows
 from bayesgmm.ml.warnings import DegenerateFitWarning, NotConvergedWarning, warn
 
@@ -33,12 +34,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 KINDS = ("weighted", "multinomial", "parametric", "jackknife")
-TOL = 1e-7
-MAX_ITER = 1000
 MOST_COLLAPSED = 0.05
 ROUNDING = 1e-12
 MOST_ROWS = 5000  # of a co-clustering matrix
-BLOCK = 2**26  # bytes of resampled rows or weights, or of memberships, at a time
 
 
 @dataclass(frozen=True, repr=False)

@@ -44,6 +44,7 @@ N_INIT = 8
 LEVEL = 0.95
 MORE_COMPONENTS = 2
 MUCH = 0.01
+MOST_BYTES = 2**31  # of simulated rows
 REPORTED = ("weights", "means", "sds", "correlations")
 CRITERIA = ("aic", "bic", "icl")
 
@@ -203,6 +204,11 @@ def calibrate(
     if not fit.optima[0].admissible:
         raise InputError(f"the fit is not admissible ({fit.optima[0].reason}); fit less.")
     m, n, d = n_simulations, round(fit.n), fit.d
+    if 8 * m * n * d > MOST_BYTES:
+        raise InputError(
+            f"n_simulations={m} data sets of {n} rows and {d} columns need more than "
+            f"{MOST_BYTES / 2**30:.0f} GiB; simulate at most {MOST_BYTES // (8 * n * d)}."
+        )
     X = draw_rows(fit.mixture, m * n, rng)[0].reshape(m, n, d)
     data = track.data._replace(X=X, row_weights=np.ones(n))
     ks = [

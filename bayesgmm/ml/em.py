@@ -60,7 +60,7 @@ class Data(NamedTuple):
     prior: Prior | None = None
 
 
-def own_rows(data: Data, some: Number) -> Data:
+def own_rows(data: Data, some: Number | slice) -> Data:
     """The data of some starts, where starts have rows or row weights of their own."""
     X = data.X if data.X.ndim == 2 else data.X[some]
     row_weights = data.row_weights if data.row_weights.ndim == 1 else data.row_weights[some]

@@ -26,7 +26,7 @@ from bayesgmm.gaussian.families import Family, family, family_label
 from bayesgmm.gaussian.mixture import Mixture
 from bayesgmm.ml.em import Data
 from bayesgmm.ml.problem import Problem, check_components
-from bayesgmm.ml.replicates import Replicates, fit_replicates
+from bayesgmm.ml.replicates import BLOCK, Replicates, fit_replicates
 from bayesgmm.ml.simulation import draw_rows
 
 if TYPE_CHECKING:
@@ -247,9 +247,14 @@ def _test(
         return LikelihoodRatio(k, nan, nan, nan, np.zeros(0), 0)
     n = round(float(problem.row_weights.sum()))
     fitted = Mixture(*(part[0] for part in null.mixture))
-    X = draw_rows(fitted, n_resamples * n, rng)[0].reshape(n_resamples, n, d)
-    simulated = data._replace(X=X, row_weights=np.ones(n))
-    values = _statistics(simulated, k, member, n_init, rng)[1]
+    most = max(1, BLOCK // (8 * n * d))
+    parts = []
+    for first in range(0, n_resamples, most):
+        m = min(most, n_resamples - first)
+        X = draw_rows(fitted, m * n, rng)[0].reshape(m, n, d)
+        simulated = data._replace(X=X, row_weights=np.ones(n))
+        parts.append(_statistics(simulated, k, member, n_init, rng)[1])
+    values = np.concatenate(parts)
     usable = values[np.isfinite(values)]
     if not usable.size:
         nan = float("nan")

@@ -1,11 +1,10 @@
 """The best admissible fit of each of many data sets, all started alike, in one batch."""
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import jax
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 from numpy.random import Generator
 
 from bayesgmm.gaussian.families import Family, is_short
@@ -13,12 +12,11 @@ from bayesgmm.gaussian.mixture import Mixture
 from bayesgmm.gaussian.sweep import frame_of
 from bayesgmm.ml import seeding
 from bayesgmm.ml.driver import run
-from bayesgmm.ml.em import Data
-from bayesgmm.ml.optima import SAME_OPTIMUM
+from bayesgmm.ml.em import Data, own_rows
 
 TOL = 1e-7
 MAX_ITER = 1000
-BLOCK = 2**26  # bytes of rows, those of every start
+BLOCK = 2**26  # bytes of rows that are made at a time, those of every start
 
 
 class Replicates(NamedTuple):
@@ -27,13 +25,11 @@ class Replicates(NamedTuple):
     Attributes:
         log_likelihood: of the best admissible optimum, shape (m,); NaN where there is none.
         mixture: stacked, shape (m, k, ...).
-        hits: how many starts reached it, shape (m,).
         admissible: whether there is one, shape (m,).
     """
 
     log_likelihood: Float[np.ndarray, " m"]
     mixture: Mixture
-    hits: Int[np.ndarray, " m"]
     admissible: Bool[np.ndarray, " m"]
 
 
@@ -51,24 +47,28 @@ def fit_replicates(data: Data, k: int, family: Family, n_init: int, rng: Generat
     s = n_init if k > 1 else 1
     most = max(1, BLOCK // (8 * n * d * s))
     parts = [
-        _fit_some(_some(data, slice(first, first + most)), k, family, s, rng)
+        _fit_some(own_rows(data, slice(first, first + most)), k, family, s, rng)
         for first in range(0, m, most)
     ]
     joined: Replicates = jax.tree.map(lambda *leaves: np.concatenate(leaves), *parts)
     return joined
 
 
-def _some(data: Data, part: slice) -> Data:
-    row_weights = data.row_weights if data.row_weights.ndim == 1 else data.row_weights[part]
-    return data._replace(X=data.X[part], row_weights=row_weights)
-
-
 def _fit_some(data: Data, k: int, family: Family, s: int, rng: Generator) -> Replicates:
     m = len(data.X)
     short = is_short(family, data.X.shape[-1])
+    each = [own_rows(data, i) for i in range(m)]
     seeds = [
-        seeding.starts(X, weights, frame_of(X, weights), k, s, rng, correlated=not short)
-        for X, weights in _each(data)
+        seeding.starts(
+            one.X,
+            one.row_weights,
+            frame_of(one.X, one.row_weights),
+            k,
+            s,
+            rng,
+            correlated=not short,
+        )
+        for one in each
     ]
     starts = Mixture(*(np.concatenate(parts) for parts in zip(*seeds, strict=True)))
     row_weights = data.row_weights
@@ -80,12 +80,6 @@ def _fit_some(data: Data, k: int, family: Family, s: int, rng: Generator) -> Rep
     values = np.where(refused, -np.inf, state.log_likelihood).reshape(m, s)
     best = values.argmax(1)
     top, places = values.max(1), np.arange(m) * s + best
-    hits = (values >= top[:, None] - SAME_OPTIMUM).sum(1)
     admissible = np.isfinite(top)
     mixture = Mixture(*(part[places] for part in state.mixture))
-    return Replicates(np.where(admissible, top, np.nan), mixture, hits, admissible)
-
-
-def _each(data: Data) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    for i, X in enumerate(data.X):
-        yield X, data.row_weights if data.row_weights.ndim == 1 else data.row_weights[i]
+    return Replicates(np.where(admissible, top, np.nan), mixture, admissible)

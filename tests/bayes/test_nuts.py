@@ -128,7 +128,7 @@ def test_chains_differ_and_runs_repeat():
 
 def test_bits_do_not_depend_on_the_number_of_threads(monkeypatch):
     _, draws = good()
-    monkeypatch.setattr(driver, "cores", lambda: 1)
+    monkeypatch.setattr(driver, "available_cores", lambda: 1)
     _, alone = run([mode()])
     np.testing.assert_array_equal(draws.z, alone.z)
 

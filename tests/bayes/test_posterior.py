@@ -79,7 +79,7 @@ def test_the_same_seed_gives_the_same_bits():
 
 def test_the_number_of_threads_changes_no_bit(monkeypatch):
     expected = first()
-    monkeypatch.setattr(driver, "cores", lambda: 1)
+    monkeypatch.setattr(driver, "available_cores", lambda: 1)
     assert_same_bits(expected, fitted())
 
 

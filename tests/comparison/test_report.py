@@ -124,9 +124,9 @@ def test_headings_never_skip_a_level(page: Page) -> None:
 
 
 def test_every_figure_says_what_it_shows(page: Page, text: str) -> None:
-    assert len(page.all("figure")) == len(page.all("figcaption")) == 5
+    assert len(page.all("figure")) == len(page.all("figcaption")) == 6
     drawn = re.findall(r'<svg [^>]*role="img"[^>]*>\s*<title>([^<]+)</title>', text)
-    assert len(drawn) + len([image for image in page.all("img") if image["alt"]]) == 5
+    assert len(drawn) + len([image for image in page.all("img") if image["alt"]]) == 6
 
 
 @pytest.mark.parametrize("scheme", [0, 1], ids=["light", "dark"])
