@@ -37,6 +37,7 @@ FAMILY_OF_PROGRAM = {
     "gaussian_diag": "VVI",
     "gaussian_spherical": "VII",
     "conjugate": "VVV",
+    "richardson_green": "VVV",
 }
 
 

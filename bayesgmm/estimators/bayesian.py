@@ -39,7 +39,8 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
     Args:
         n_components: number of components, k.
         model: name of a program ("gaussian", "gaussian_tied", "gaussian_diag",
-            "gaussian_spherical", "conjugate"), path of a Python file that defines
+            "gaussian_spherical", "student_t", "richardson_green", "conjugate"), path of a
+            Python file that defines
             `model(X, k, ...)`, or such a NumPyro function.
         priors: values for the program's keywords, such as {"weights": 2}.
         inference: "nuts" (sampling) or "vi" (variational, labelled approximate).

@@ -67,7 +67,12 @@ def _step(state: EMState, data: Data, total: float, rules: Rules, family: Family
 
 def _pass(prepared: Any, data: Data, total: float, form: Pass) -> tuple[Array, Array]:
     """Log-likelihoods in the user's units, and the sums."""
+    alone = jax.tree.leaves(prepared)[0].shape[0] == 1
+    if alone:  # without an axis for one start, XLA takes a quarter less time
+        prepared = jax.tree.map(lambda leaf: leaf[0], prepared)
     value, sums = sweep_chunks(prepared, data.X, data.row_weights, data.frame, form=form)
+    if alone:
+        value, sums = value[None], sums[None]
     return value - total * np.log(data.frame.scale).sum(), sums
 
 

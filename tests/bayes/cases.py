@@ -15,6 +15,10 @@ from bayesgmm.ml.problem import Problem
 KNOWN_TRIL = np.array([[1.0, 0.0], [0.8, 0.6]])
 
 
+UNIVARIATE = ("conjugate", "richardson_green")
+NOT_NORMAL = ("student", "student_t")
+
+
 def clear_rows(n=60, d=2, seed=0):
     """A third of the rows around -4, the others around +4, in units of their spread."""
     rng = np.random.default_rng(seed)

@@ -14,7 +14,7 @@ from bayesgmm.bayes.fuse import unwrapped
 from bayesgmm.bayes.program import model_names
 from bayesgmm.bayes.target import GUIDED, POSTERIOR, PRIOR
 from bayesgmm.gaussian.mixture import log_joint
-from tests.bayes.cases import clear_rows, prepared, student
+from tests.bayes.cases import NOT_NORMAL, UNIVARIATE, clear_rows, prepared, student
 
 PROGRAMS = {name: name for name in model_names()} | {"student": student}
 
@@ -54,7 +54,7 @@ def plain_potential(target, X, keywords):
 @given(shape=st.sampled_from(SHAPES), weighted=st.booleans(), seed=st.integers(0, 99))
 def test_value_and_gradient_are_those_of_the_plain_program(program, shape, weighted, seed):
     (k, d), rng = shape, np.random.default_rng(seed)
-    X = rng.normal(size=(8, 1 if program == "conjugate" else d)) * 3
+    X = rng.normal(size=(8, 1 if program in UNIVARIATE else d)) * 3
     counts = rng.permutation([0, 0, 1, 1, 1, 1, 1, 3]) if weighted else np.ones(8, int)
     target, data = prepared(X, PROGRAMS[program], k, row_weights=counts if weighted else None)
     z = jnp.asarray(rng.normal(size=target.size))
@@ -91,9 +91,7 @@ def test_the_potential_is_minus_log_density_and_log_jacobian():
 
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_sites_are_those_that_numpyro_constrains(program):
-    target, data = prepared(
-        clear_rows(12, 1 if program == "conjugate" else 2), PROGRAMS[program], 2
-    )
+    target, data = prepared(clear_rows(12, 1 if program in UNIVARIATE else 2), PROGRAMS[program], 2)
     z = jnp.asarray(np.random.default_rng(1).normal(size=target.size))
     sites, mixture = target.draw(z, data)
     expected = constrain_fn(
@@ -106,7 +104,7 @@ def test_sites_are_those_that_numpyro_constrains(program):
     assert set(sites) == set(expected) - {target.structure.mixture}
     for name, value in sites.items():
         np.testing.assert_allclose(value, expected[name], rtol=1e-12)
-    assert (mixture is None) == (program == "student")
+    assert (mixture is None) == (program in NOT_NORMAL)
 
 
 @pytest.mark.parametrize("program", ["gaussian", "student"])
