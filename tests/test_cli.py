@@ -109,9 +109,9 @@ def test_compare_is_calibrated_where_that_is_asked_for(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
 def test_an_interrupt_ends_it_with_a_line_and_no_traceback() -> None:
     """Whether it is importing, compiling or climbing; a compiler is not waited for."""
-    code = "import sys; sys.stdout.write('begun'); sys.stdout.flush(); " + (
-        "sys.argv = ['bayesgmm', 'select', 'iris', '-k', '1:9']; "
-        "from bayesgmm.data.table import read_table; from bayesgmm import cli; cli.main()"
+    code = (
+        "import sys; from bayesgmm import cli; "
+        "print('begun', flush=True); cli.main(['select', 'iris', '-k', '1:9'])"
     )
     command = [sys.executable, "-c", code]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
