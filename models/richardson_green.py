@@ -1,4 +1,4 @@
-"""One column, with exactly the priors of Richardson and Green (1997).
+"""One column, the priors of Richardson and Green (1997).
 
 Use it to compare with published analyses of univariate data at a fixed number of components. The
 scale of the precisions is learned, so that the prior is weak and yet keeps variances from zero.

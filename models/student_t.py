@@ -1,4 +1,4 @@
-"""Robust: every component a multivariate Student t with its own location, scale and tails.
+"""Robust: Student t components, each with its own tails.
 
 Use it where a few rows lie far from every cluster: normal components would widen, or spend a whole
 component on them. With clean data prefer gaussian, which has fewer parameters and a faster kernel.

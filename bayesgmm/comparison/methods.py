@@ -48,6 +48,20 @@ PRIORS: dict[str, tuple[str, ...]] = {
         "for the variances, inverse gamma with shape {shape} and rate {rate} "
         "(Fraley and Raftery 2007)",
     ),
+    "richardson_green": (
+        _WEIGHTS,
+        _MEANS,
+        "for the precisions, gamma with shape {alpha} and rate beta, beta being gamma with shape "
+        "{g} and rate {h}/R², R the range (Richardson and Green 1997)",
+    ),
+    "student_t": (
+        _WEIGHTS,
+        _MEANS,
+        _SCALES,
+        _CORRELATIONS,
+        "for the degrees of freedom, gamma with shape {df_shape} and rate {df_rate} "
+        "(Juarez and Steel 2010)",
+    ),
 }
 _COMPUTED = {
     "location": "the mid-range of its column",

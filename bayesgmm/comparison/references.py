@@ -24,6 +24,9 @@ REFERENCES = {
     "Hoffman and Gelman 2014": "Hoffman, M. D. and Gelman, A. (2014). The No-U-Turn Sampler: "
     "adaptively setting path lengths in Hamiltonian Monte Carlo. Journal of Machine Learning "
     "Research 15, 1593-1623.",
+    "Juarez and Steel 2010": "Juarez, M. A. and Steel, M. F. J. (2010). Model-based clustering of "
+    "non-Gaussian panel data based on skew-t distributions. Journal of Business and Economic "
+    "Statistics 28, 52-66.",
     "Kass and Raftery 1995": "Kass, R. E. and Raftery, A. E. (1995). Bayes factors. Journal of "
     "the American Statistical Association 90, 773-795.",
     "Kucukelbir et al. 2017": "Kucukelbir, A., Tran, D., Ranganath, R., Gelman, A. and Blei, D. M. "
