@@ -209,7 +209,7 @@ class Comparison:
     def header(self) -> list[str]:
         """What was fitted."""
         first, table = self.fits[0], self.table
-        starts = max(each.ml.n_starts for each in self.fits)
+        starts = max(each.ml.n_raced for each in self.fits)
         how = (
             f"NUTS {len(first.posterior.kept)} chains"
             if first.posterior.inference == "nuts"

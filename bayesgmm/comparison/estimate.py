@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayesgmm.comparison.tables import Column, Row, grouped
+from bayesgmm.comparison.tables import Column, Row, grouped, heading, row_label
 from bayesgmm.comparison.words import counted, fixed, number
 from bayesgmm.data.lines import wrapped
 from bayesgmm.data.plain import plain
 from bayesgmm.gaussian.families import family_label
 from bayesgmm.ml.bootstrap import Bootstrap
 from bayesgmm.ml.optima import MaximumLikelihood
-from bayesgmm.ml.places import SHARED, Place, places
+from bayesgmm.ml.places import Place, places
 from bayesgmm.ml.problem import Problem
 from bayesgmm.ml.quantities import Quantities, quantities
 from bayesgmm.ml.uncertainty import StandardErrors
@@ -148,8 +148,12 @@ class EstimateSummary:
         boot = [Column("bar", ""), Column("boot_se", "SE"), Column("boot", f"95% {name}")]
         columns = [Column("ml", "ML"), Column("se", "SE"), Column("interval", "95% interval")]
         shown = [*columns, *(boot if self.refits else [])]
-        rows = [Row(row.place.component, _label(row.place), _cells(row)) for row in self.rows]
-        headings = {row.component: self._heading(row.component) for row in rows}
+        rows = [
+            Row(place.component, row_label(place.name, place.column, place.component), _cells(row))
+            for row in self.rows
+            for place in [row.place]
+        ]
+        headings = {row.component: heading(row.component, self.fit.counts) for row in rows}
         return grouped(rows, headings, shown, [c for c in shown if c.key != "interval"])
 
     def remarks(self) -> list[str]:
@@ -171,17 +175,6 @@ class EstimateSummary:
             return lines + self.refits.sentences()
         possible = best.admissible and self.problem.table.frequency
         return lines + (["  next: fit.bootstrap()"] if possible else [])
-
-    def _heading(self, component: int) -> str:
-        if component == SHARED:
-            return "all components"
-        return f"{component} ({counted(self.fit.counts[component - 1], 'row')})"
-
-
-def _label(place: Place) -> str:
-    if place.name == "mean":
-        return f" {place.column}"
-    return "  sd" if place.name == "sd" and place.component != SHARED else f" {place.label}"
 
 
 def _cells(row: Estimate) -> dict[str, str]:

@@ -118,12 +118,13 @@ def _maximum_likelihood(comparison: "Comparison") -> str:
 
 
 def _starts(comparison: "Comparison") -> str:
-    starts = max(each.ml.n_starts for each in comparison.fits)
+    starts = max(each.ml.n_raced for each in comparison.fits)
     if starts == 1:
         return "one start"
     return (
         f"{starts} starts for each k > 1: k-means++ centres (Arthur and Vassilvitskii 2007), "
-        "k-means, random rows and random partitions in turn"
+        "k-means, random rows and random partitions in turn, and agglomerated partitions; the best "
+        "end was then rearranged by merging components and splitting others (Ueda et al. 2000)"
     )
 
 

@@ -57,6 +57,8 @@ REFERENCES = {
     "6, 461-464.",
     "Stephens 2000": "Stephens, M. (2000). Dealing with label switching in mixture models. Journal "
     "of the Royal Statistical Society B 62, 795-809.",
+    "Ueda et al. 2000": "Ueda, N., Nakano, R., Ghahramani, Z. and Hinton, G. E. (2000). SMEM "
+    "algorithm for mixture models. Neural Computation 12, 2109-2128.",
     "Varadhan and Roland 2008": "Varadhan, R. and Roland, C. (2008). Simple and globally "
     "convergent methods for accelerating the convergence of any EM algorithm. Scandinavian "
     "Journal of Statistics 35, 335-353.",

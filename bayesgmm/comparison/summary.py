@@ -9,12 +9,11 @@ import pandas as pd
 
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.parameters import Parameter, parameters
-from bayesgmm.comparison.tables import Column, Row, grouped
-from bayesgmm.comparison.words import counted, fixed, number
+from bayesgmm.comparison.tables import Column, Row, grouped, heading, row_label
+from bayesgmm.comparison.words import fixed, number
 from bayesgmm.data.lines import wrapped
 from bayesgmm.data.plain import plain
 from bayesgmm.gaussian.families import family_label
-from bayesgmm.ml.places import SHARED
 
 CERTAIN = 0.95
 
@@ -105,7 +104,10 @@ class Summary:
 
     def table(self) -> list[str]:
         """The table as lines of text; without the bootstrap where that would be too wide."""
-        rows = [Row(row.component, _indented(row), _cells(row)) for row in self.rows]
+        rows = [
+            Row(row.component, row_label(row.name, row.column, row.component), _cells(row))
+            for row in self.rows
+        ]
         headings = {row.component: self._heading(row.component) for row in self.rows}
         narrow = [column for column in self._columns() if column.key != "boot"]
         return grouped(rows, headings, self._columns(), narrow)
@@ -167,9 +169,7 @@ class Summary:
         return list(dict.fromkeys(row.component for row in self.rows))
 
     def _heading(self, component: int) -> str:
-        if component == SHARED:
-            return "all components"
-        return f"{component} ({counted(self.both.ml.counts[component - 1], 'row')})"
+        return heading(component, self.both.ml.counts)
 
     def _agreement(self) -> str:
         shifts = {row.label: row for row in self.rows if np.isfinite(row.shift)}
@@ -225,13 +225,6 @@ def model_label(both: Both) -> str:
     if not both.same_likelihood:
         return both.model
     return f"{both.model} ({family_label(both.ml.family.name, len(both.problem.table.columns))})"
-
-
-def _indented(row: Parameter) -> str:
-    """A column's mean under the column's name, its standard deviation indented below."""
-    if row.name == "mean" and row.column:
-        return f" {row.column}"
-    return "  sd" if row.name == "sd" and row.component != SHARED else f" {row.label}"
 
 
 def _cells(row: Parameter) -> dict[str, str]:

@@ -3,8 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from bayesgmm.comparison.words import shortened
+import numpy as np
+from jaxtyping import Float
+
+from bayesgmm.comparison.words import counted, shortened
 from bayesgmm.data.lines import WIDTH
+from bayesgmm.ml.places import SHARED
 
 LEAST_LABEL = 11
 
@@ -25,6 +29,20 @@ class Row(NamedTuple):
     component: int
     label: str
     cells: Mapping[str, str]
+
+
+def row_label(name: str, column: str, component: int) -> str:
+    """A column's mean under the column's name, its standard deviation indented below."""
+    if name == "mean" and column:
+        return f" {column}"
+    return "  sd" if name == "sd" and component != SHARED else f" {name} {column}".rstrip()
+
+
+def heading(component: int, counts: Float[np.ndarray, " k"]) -> str:
+    """What stands above a component's rows."""
+    if component == SHARED:
+        return "all components"
+    return f"{component} ({counted(counts[component - 1], 'row')})"
 
 
 def grouped(

@@ -5,7 +5,6 @@ how often a criterion recovers the number of components, and how often the start
 that the truth itself leads to.
 """
 
-import html
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -16,7 +15,6 @@ from jaxtyping import Bool
 from numpy.random import Generator
 
 from bayesgmm.data.errors import InputError
-from bayesgmm.data.lines import wrapped
 from bayesgmm.data.plain import plain
 from bayesgmm.data.table import Table
 from bayesgmm.gaussian.alignment import assignments, divergences
@@ -32,6 +30,7 @@ from bayesgmm.ml.quantities import Quantities, quantities
 from bayesgmm.ml.race import Track
 from bayesgmm.ml.replicates import MAX_ITER, TOL, Replicates, fit_replicates
 from bayesgmm.ml.simulation import draw_rows
+from bayesgmm.ml.told import Told
 from bayesgmm.ml.uncertainty import standard_errors
 from bayesgmm.ml.warnings import DegenerateFitWarning
 
@@ -68,8 +67,8 @@ class Coverage:
     missing: float
 
 
-@dataclass(frozen=True)
-class Calibration:
+@dataclass(frozen=True, repr=False)
+class Calibration(Told):
     """What simulation says of a fit's intervals, of the criteria, and of the starts.
 
     Attributes:
@@ -80,6 +79,7 @@ class Calibration:
         found: share of data sets whose starts reached an optimum no lower than EM does from the
             truth.
         lost: data sets that had no admissible fit.
+        n_init: starts of each.
     """
 
     fit: MaximumLikelihood
@@ -89,6 +89,7 @@ class Calibration:
     recovered: Mapping[str, Mapping[int, float]]
     found: float
     lost: int
+    n_init: int
 
     @property
     def table(self) -> "pd.DataFrame":
@@ -109,17 +110,6 @@ class Calibration:
             "sentences": self.sentences(),
         }
         return dict(plain(content))
-
-    def __str__(self) -> str:
-        return "\n".join([*self.lines(), "", *wrapped(self.sentences())])
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        tail = "<br>".join(html.escape(line) for line in self.sentences())
-        table = self.table.to_html(index=False, na_rep="-", float_format="{:.3f}".format)
-        return f"{table}<p>{tail}</p>"
 
     def lines(self) -> list[str]:
         """Two tables: coverage of intervals, and the k that each criterion finds."""
@@ -151,7 +141,8 @@ class Calibration:
         lines = [
             f"{best.upper()} finds k = {k} in {100 * self.recovered[best][k]:.0f} % of data sets "
             "of this size.",
-            f"{N_INIT} starts reach an optimum as high as the truth's in {100 * self.found:.0f} %.",
+            f"{self.n_init} starts reach an optimum as high as the truth's in "
+            f"{100 * self.found:.0f} %.",
         ]
         short = [c for c in self.coverages if c.share + 2 * c.error < LEVEL - 0.02]
         if short:
@@ -195,20 +186,8 @@ def calibrate(
         InputError: fewer than two simulations; row weights that are not counts; a fit that is not
             admissible.
     """
-    if n_simulations < 2:
-        raise InputError(f"n_simulations={n_simulations} must be at least 2; 200 is usual.")
-    if n_resamples == 1:
-        raise InputError("n_resamples=1 must be at least 2, or 0 to leave the bootstrap out.")
-    if not problem.table.frequency:
-        raise InputError("sample_weight holds weights that are not counts; give counts.")
-    if not fit.optima[0].admissible:
-        raise InputError(f"the fit is not admissible ({fit.optima[0].reason}); fit less.")
     m, n, d = n_simulations, round(fit.n), fit.d
-    if 8 * m * n * d > MOST_BYTES:
-        raise InputError(
-            f"n_simulations={m} data sets of {n} rows and {d} columns need more than "
-            f"{MOST_BYTES / 2**30:.0f} GiB; simulate at most {MOST_BYTES // (8 * n * d)}."
-        )
+    _check(fit, problem, m, n_resamples)
     X = draw_rows(fit.mixture, m * n, rng)[0].reshape(m, n, d)
     data = track.data._replace(X=X, row_weights=np.ones(n))
     ks = [
@@ -235,7 +214,31 @@ def calibrate(
         _recovered(fit, fits, X),
         _found(fit, data, own, kept),
         int(m - kept.size),
+        n_init,
     )
+
+
+def _check(fit: MaximumLikelihood, problem: Problem, m: int, n_resamples: int) -> None:
+    if m < 2:
+        raise InputError(f"n_simulations={m} must be at least 2; 200 is usual.")
+    if n_resamples == 1:
+        raise InputError("n_resamples=1 must be at least 2, or 0 to leave the bootstrap out.")
+    if not problem.table.frequency:
+        raise InputError(
+            "sample_weight holds weights that are not counts, which cannot be simulated; give "
+            "counts."
+        )
+    if not fit.optima[0].admissible:
+        raise InputError(
+            f"the fit is not admissible ({fit.optima[0].reason}), and data simulated from it would "
+            "say nothing; use fewer components or a simpler covariance_type."
+        )
+    one = 8 * round(fit.n) * fit.d
+    if m * one > MOST_BYTES:
+        raise InputError(
+            f"n_simulations={m} data sets as large as this one need more than "
+            f"{MOST_BYTES / 2**30:.0f} GiB; simulate at most {MOST_BYTES // one}."
+        )
 
 
 def _coverages(

@@ -6,7 +6,6 @@ the data are, from seeded starts of its own: refits that began at the fit would 
 optimum of k more often than the data's fit does, and bias the test.
 """
 
-import html
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, SupportsIndex
@@ -16,7 +15,6 @@ from jaxtyping import Float
 from numpy.random import Generator
 
 from bayesgmm.data.errors import InputError
-from bayesgmm.data.lines import wrapped
 from bayesgmm.data.plain import plain
 from bayesgmm.data.randomness import generator
 from bayesgmm.data.ranges import component_range
@@ -28,6 +26,7 @@ from bayesgmm.ml.em import Data
 from bayesgmm.ml.problem import Problem, check_components
 from bayesgmm.ml.replicates import BLOCK, Replicates, fit_replicates
 from bayesgmm.ml.simulation import draw_rows
+from bayesgmm.ml.told import Told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,8 +57,8 @@ class LikelihoodRatio:
     lost: int
 
 
-@dataclass(frozen=True)
-class LikelihoodRatios:
+@dataclass(frozen=True, repr=False)
+class LikelihoodRatios(Told):
     """Tests of k against k + 1 in turn, up to the first k that is not rejected.
 
     Attributes:
@@ -102,7 +101,8 @@ class LikelihoodRatios:
         }
         return dict(plain(content))
 
-    def __str__(self) -> str:
+    def lines(self) -> list[str]:
+        """One row for each test."""
         label = family_label(self.covariance_type, self.d)
         head = f"{self.name}: {label}, likelihood ratio of k against k + 1"
         lines = [head, "", "   k  2 log ratio   p-value  +- error  simulated"]
@@ -111,15 +111,7 @@ class LikelihoodRatios:
             f"{len(t.null):10}"
             for t in self.tests
         ]
-        return "\n".join([*lines, "", *wrapped(self.sentences())])
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        tail = "<br>".join(html.escape(line) for line in self.sentences())
-        table = self.table.to_html(index=False, na_rep="-", float_format="{:.3f}".format)
-        return f"{table}<p>{tail}</p>"
+        return lines
 
     def sentences(self) -> list[str]:
         """What the tests say."""

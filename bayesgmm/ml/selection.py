@@ -1,6 +1,5 @@
 """Every covariance family with every number of components, by information criteria."""
 
-import html
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, SupportsIndex
@@ -8,7 +7,6 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 import numpy as np
 
 from bayesgmm.data.errors import InputError, unknown
-from bayesgmm.data.lines import wrapped
 from bayesgmm.data.plain import plain
 from bayesgmm.data.randomness import generator
 from bayesgmm.data.ranges import component_range
@@ -18,6 +16,7 @@ from bayesgmm.gaussian.families import families_for, family
 from bayesgmm.ml import restarts
 from bayesgmm.ml.optima import MaximumLikelihood
 from bayesgmm.ml.problem import Problem, check_components
+from bayesgmm.ml.told import Told
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,8 +41,8 @@ class Cell:
         return self.fit.log_likelihood if self.fit else float("-inf")
 
 
-@dataclass(frozen=True)
-class Selection:
+@dataclass(frozen=True, repr=False)
+class Selection(Told):
     """The grid of families and numbers of components.
 
     Attributes:
@@ -145,17 +144,6 @@ class Selection:
             value = self._value(cell) if cell.fit is not None else float("nan")
             line[ks.index(cell.n_components)] = value - best
         return plots.families_by_k(ks, lines).figure
-
-    def __str__(self) -> str:
-        return "\n".join([*self.lines(), "", *wrapped(self.sentences())])
-
-    def __repr__(self) -> str:
-        return str(self)
-
-    def _repr_html_(self) -> str:
-        tail = "<br>".join(html.escape(line) for line in self.sentences())
-        table = self.table.to_html(index=False, na_rep="-", float_format="{:.2f}".format)
-        return f"{table}<p>{tail}</p>"
 
     def lines(self) -> list[str]:
         """The grid as text: the criterion as the distance from the best cell."""
