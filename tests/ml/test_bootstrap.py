@@ -125,7 +125,7 @@ def test_blocks_of_refits_are_the_refits(kind, monkeypatch):
     monkeypatch.setattr(module, "BLOCK", 8 * 80 * 2 * 7)
     parts = resampled(table, 2, n_resamples=30, kind=kind)
     assert len(parts.copies) == len(whole.copies)
-    if kind == "jackknife":
+    if kind != "parametric":  # whose rows are drawn in another order
         for one, other in zip(parts.mixtures, whole.mixtures, strict=True):
             np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
 
