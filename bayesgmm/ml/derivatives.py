@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 
 STEP = 1e-3
+MOST_POINTS = 512
 
 
 def jacobian(
@@ -33,10 +34,16 @@ def jacobian_at_once(
     point: Float[np.ndarray, " q"],
     step: float | Float[np.ndarray, " q"] = STEP,
 ) -> Float[np.ndarray, "m q"]:
-    """`jacobian` of a function that takes its points together, from (4 q, q) to (4 q, m)."""
+    """`jacobian` of a function that takes its points together, from (s, q) to (s, m).
+
+    No more than `MOST_POINTS` at once; where there are more, every call gets as many.
+    """
     shifts = np.diag(np.broadcast_to(np.asarray(step, float), point.shape))
     places = np.concatenate([point + times * shifts for times in (1, -1, 2, -2)])
-    values = np.asarray(function(places))
+    size = min(len(places), MOST_POINTS)
+    filled = np.resize(places, (-(-len(places) // size) * size, point.size))
+    parts = [np.asarray(function(some)) for some in np.split(filled, len(filled) // size)]
+    values = np.concatenate(parts)[: len(places)]
     near, back, far, behind = values.reshape(4, point.size, -1)
     return (8 * (near - back) - (far - behind)).T / (12 * shifts.sum(0))
 
