@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
 FORMAT = "bayesgmm"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 def checksum(tree: xr.DataTree) -> str:
@@ -70,9 +70,10 @@ def writable(path: str | Path) -> Path:
 def write_atomically(path: Path, content: bytes) -> None:
     """Write a file whole or not at all."""
     writable(path)
-    with tempfile.NamedTemporaryFile(dir=path.resolve().parent, delete=False) as file:
-        file.write(content)
-    _publish(Path(file.name), path)
+    with tempfile.TemporaryDirectory(dir=path.resolve().parent) as folder:
+        temporary = Path(folder) / "content"
+        temporary.write_bytes(content)
+        _publish(temporary, path)
 
 
 def save(tree: xr.DataTree, path: str | Path) -> Path:
@@ -99,6 +100,15 @@ def _publish(temporary: Path, path: Path) -> None:
     os.replace(temporary, path)
 
 
+def _in_memory(opened: xr.DataTree) -> xr.DataTree:
+    """A tree of its own, whose nodes hold on to no file."""
+    import xarray as xr
+
+    tree = xr.DataTree.from_dict({node.path: node.to_dataset().load() for node in opened.subtree})
+    tree.attrs = dict(opened.attrs)
+    return tree
+
+
 def load(path: str | Path) -> xr.DataTree:
     """Read a tree and check that it is one of ours, whole and unchanged.
 
@@ -112,17 +122,19 @@ def load(path: str | Path) -> xr.DataTree:
         raise InputError(f"{path}: no such file; give the path of a fit saved with save or --save.")
     try:
         with xr.open_datatree(path, engine="h5netcdf") as opened:
-            tree = opened.load()
+            tree = _in_memory(opened)
     except Exception as error:
         raise InputError(
             f"{path} is not a saved fit: {type(error).__name__} while it was read."
         ) from error
     if tree.attrs.get("format") != FORMAT:
         raise InputError(f"{path} is a netCDF file, but not a fit saved by bayesgmm.")
-    if int(tree.attrs["format_version"]) > FORMAT_VERSION:
+    version = int(tree.attrs["format_version"])
+    if version != FORMAT_VERSION:
+        remedy = "update bayesgmm" if version > FORMAT_VERSION else "fit and save again"
         raise InputError(
-            f"{path} has format version {tree.attrs['format_version']}, and this release reads up "
-            f"to {FORMAT_VERSION}; update bayesgmm."
+            f"{path} has format version {version}, and this release reads {FORMAT_VERSION}; "
+            f"{remedy}."
         )
     if checksum(tree) != tree.attrs.get("checksum"):
         raise InputError(f"{path} is damaged: its checksum does not match; save the fit again.")

@@ -32,24 +32,44 @@ def test_saving_twice_gives_the_same_checksum(
     assert first.attrs["checksum"] == second.attrs["checksum"]
 
 
+def in_memory(path: Path) -> xr.DataTree:
+    """The tree in a file, as it is; the file is closed."""
+    with xr.open_datatree(path, engine="h5netcdf") as opened:
+        nodes = {node.path: node.to_dataset().load() for node in opened.subtree}
+    tree = xr.DataTree.from_dict(nodes)
+    tree.attrs = dict(opened.attrs)
+    return tree
+
+
 def test_a_changed_number_is_noticed(faithful_fit: bg.BayesianMixture, tmp_path: Path) -> None:
     path = faithful_fit.save(tmp_path / "fit.nc")
-    tree = xr.open_datatree(path, engine="h5netcdf").load()
-    tree.close()
+    tree = in_memory(path)
     tree["posterior"]["weights"].values[0, 0, 0] += 1e-9
     tree.to_netcdf(path, engine="h5netcdf")
     with pytest.raises(bg.InputError, match="damaged"):
         store.load(path)
 
 
-def test_a_newer_format_is_refused(faithful_fit: bg.BayesianMixture, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("step", "remedy"), [(1, "update bayesgmm"), (-1, "fit and save again")])
+def test_another_format_is_refused(
+    faithful_fit: bg.BayesianMixture, tmp_path: Path, step: int, remedy: str
+) -> None:
     path = faithful_fit.save(tmp_path / "fit.nc")
-    tree = xr.open_datatree(path, engine="h5netcdf").load()
-    tree.close()
-    tree.attrs["format_version"] = store.FORMAT_VERSION + 1
+    tree = in_memory(path)
+    tree.attrs["format_version"] = store.FORMAT_VERSION + step
     tree.to_netcdf(path, engine="h5netcdf")
-    with pytest.raises(bg.InputError, match="update bayesgmm"):
+    with pytest.raises(bg.InputError, match=remedy):
         store.load(path)
+
+
+def test_a_file_is_closed_once_it_is_loaded(
+    faithful_fit: bg.BayesianMixture, tmp_path: Path
+) -> None:
+    """HDF5 opens no file for writing that is still open for reading."""
+    path = faithful_fit.save(tmp_path / "fit.nc")
+    tree = store.load(path)
+    tree.to_netcdf(path, engine="h5netcdf")
+    assert store.load(path).attrs["checksum"] == tree.attrs["checksum"]
 
 
 def test_a_failed_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
