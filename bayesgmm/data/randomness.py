@@ -7,6 +7,11 @@ import numpy as np
 from bayesgmm.data.errors import InputError
 
 
+def own_generator(rng: np.random.Generator) -> np.random.Generator:
+    """A generator of its own for a part of the work, which then depends on nothing beside it."""
+    return np.random.default_rng(int(rng.integers(2**63)))
+
+
 def generator(random_state: object) -> tuple[np.random.Generator, int | None]:
     """A NumPy generator, and the seed that repeats it if there is one.
 

@@ -204,6 +204,14 @@ def moments(mixture: Mixture) -> tuple[Float[Array, "*s d"], Float[Array, "*s d 
     return mean, between + within
 
 
+def marginal_moments(mixture: Mixture) -> tuple[Float[Array, "*s d"], Float[Array, "*s d"]]:
+    """Mean and variances of the whole mixture, column by column."""
+    xp = _library(mixture.weights)
+    mean = xp.einsum("...k,...kd->...d", mixture.weights, mixture.means)
+    spread = xp.square(mixture.means - mean[..., None, :])
+    return mean, xp.einsum("...k,...kd->...d", mixture.weights, spread + mixture.variances)
+
+
 def _library(array: Array) -> Any:
     return jnp if isinstance(array, jax.Array) else np
 

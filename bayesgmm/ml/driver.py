@@ -14,7 +14,7 @@ import numpy as np
 from jax import lax
 from jaxtyping import Float, Int
 
-from bayesgmm.gaussian.arrays import Array
+from bayesgmm.gaussian.arrays import Array, filled_up
 from bayesgmm.gaussian.chunks import needs_chunks
 from bayesgmm.gaussian.cores import available_cores, threads
 from bayesgmm.gaussian.families import Family
@@ -90,6 +90,8 @@ def run(
 
 def _climb_in_blocks(ledger: Ledger, data: Data, rules: Rules) -> None:
     """A block of starts on each core at a time."""
+    X, row_weights = filled_up(data.X, data.row_weights)
+    data = data._replace(X=X, row_weights=row_weights)
     k, (n, d) = ledger.counts.shape[1], data.X.shape[-2:]
     cycle = MAPS_PER_CYCLE * n * k * (d + 1) * (d + 2)
     most = int(np.clip(WORK_PER_CALL / cycle, 1, BLOCK))
