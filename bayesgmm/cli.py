@@ -1,16 +1,20 @@
 """The command line: the only file that prints.
 
-Exit status 0, or 2 on bad input with one clear line on stderr and no traceback.
+Exit status 0; 2 on bad input with one clear line on stderr and no traceback; 130 after Ctrl-C, also
+where what was done until then is shown.
 """
 
 import argparse
 import json
 import os
 import shutil
+import signal
 import sys
+import threading
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,6 +35,9 @@ examples:
 """
 
 
+INTERRUPTED = 130
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line."""
 
@@ -42,9 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit status."""
     try:
         options = _parser().parse_args(arguments)
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _heard_interrupts():
             warnings.showwarning = _show_warning  # type: ignore[assignment]
-            options.run(options)
+            status: int = options.run(options) or 0
         sys.stdout.flush()
     except InputError as error:
         print(f"bayesgmm: {error}", file=sys.stderr)
@@ -54,8 +61,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     except KeyboardInterrupt:
         print("\nbayesgmm: interrupted; nothing was written.", file=sys.stderr)
-        _leave(130)
-    return 0
+        _leave(INTERRUPTED)
+    return status
+
+
+@contextmanager
+def _heard_interrupts() -> Iterator[None]:
+    """Ctrl-C that a library's callback swallowed is heard at the next sign of progress."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def hear(*_: object) -> NoReturn:
+        _interrupted.set()
+        raise KeyboardInterrupt
+
+    _interrupted.clear()
+    before = signal.signal(signal.SIGINT, hear)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+_interrupted = threading.Event()
 
 
 def _leave(status: int) -> NoReturn:
@@ -91,6 +120,11 @@ def _add_fit(commands: Any) -> None:
     command.add_argument("-k", type=int, required=True, metavar="K", help="number of components")
     _bayes_options(command)
     command.add_argument("--save", metavar="FILE.nc", help="save the fit as netCDF")
+    command.add_argument(
+        "--checkpoint",
+        metavar="FILE",
+        help="keep the chains there; the same command goes on after it was killed",
+    )
 
 
 def _add_compare(commands: Any) -> None:
@@ -179,7 +213,15 @@ def _bayes_options(command: argparse.ArgumentParser) -> None:
         metavar="NAME=VALUE",
         help="a value for a keyword of the program, such as weights=2; may be repeated",
     )
-    command.add_argument("--inference", default="nuts", metavar="nuts|vi", help="default: nuts")
+    command.add_argument(
+        "--inference", default="nuts", metavar="NAME", help="nuts (default), vi or laplace"
+    )
+    command.add_argument(
+        "--guide",
+        default="full_rank",
+        metavar="NAME",
+        help="of vi: full_rank, low_rank or mean_field",
+    )
     command.add_argument("--chains", type=int, default=4, metavar="N", help="chains (4)")
     command.add_argument(
         "--draws", type=int, default=1000, metavar="N", help="draws a chain (1000), at least"
@@ -189,7 +231,7 @@ def _bayes_options(command: argparse.ArgumentParser) -> None:
     _starts_option(command)
 
 
-def _fit(options: argparse.Namespace) -> None:
+def _fit(options: argparse.Namespace) -> int:
     table = _table(options)
     outputs = _outputs(options, "json", "save")
     from bayesgmm import store
@@ -216,6 +258,7 @@ def _fit(options: argparse.Namespace) -> None:
             seed=rng,
             provenance=both.provenance_of(problem, program, seed, told),
             progress=progress,
+            checkpoint=options.checkpoint,
         )
     summary = Summary.of(fitted)
     print(summary)
@@ -224,9 +267,10 @@ def _fit(options: argparse.Namespace) -> None:
     if outputs["json"]:
         _write_json(outputs["json"], summary.to_dict())
     _say_written(outputs)
+    return INTERRUPTED if fitted.posterior.partial else 0
 
 
-def _compare(options: argparse.Namespace) -> None:
+def _compare(options: argparse.Namespace) -> int:
     table, ks = _table(options), _range(options.k)
     outputs = _outputs(options, "json", "report")
     from bayesgmm.bayes.program import load_model
@@ -262,6 +306,7 @@ def _compare(options: argparse.Namespace) -> None:
     if outputs["json"]:
         _write_json(outputs["json"], comparison.to_dict())
     _say_written(outputs)
+    return INTERRUPTED if comparison.interrupted else 0
 
 
 def _select(options: argparse.Namespace) -> None:
@@ -372,11 +417,10 @@ def _priors(given: Sequence[str]) -> dict[str, object]:
 
 
 def _settings(options: argparse.Namespace) -> Any:
-    from bayesgmm.bayes.posterior import Settings
+    from bayesgmm.bayes.settings import Settings
 
-    return Settings(
-        options.inference, options.chains, options.warmup, options.draws, options.max_draws
-    )
+    counts = (options.chains, options.warmup, options.draws, options.max_draws)
+    return Settings(options.inference, *counts, options.guide)
 
 
 def _told(options: argparse.Namespace) -> dict[str, Any]:
@@ -386,6 +430,7 @@ def _told(options: argparse.Namespace) -> dict[str, Any]:
         "num_warmup": options.warmup,
         "num_draws": options.draws,
         "max_draws": options.max_draws,
+        "guide": options.guide,
         "n_init": options.starts,
     }
 
@@ -424,6 +469,8 @@ class _Progress:
         self.began = time.monotonic()
 
     def __call__(self, what: str, done: int, total: int) -> None:
+        if _interrupted.is_set():
+            raise KeyboardInterrupt
         if self.shown:
             part = f" {done:,} of {total:,}" if total > 1 else ""
             line = f"{time.monotonic() - self.began:5.1f} s  {what}{part}"

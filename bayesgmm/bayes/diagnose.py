@@ -11,8 +11,11 @@ import numpy as np
 from arviz_stats.base import array_stats  # type: ignore[attr-defined]
 from jaxtyping import Float, Int
 
-HELD_POINTS = 5
+from bayesgmm.gaussian.mixture import Mixture, marginal_moments, moments
 
+MANY_COLUMNS = 16
+
+INTERRUPTED = "interrupted"
 NOT_CONVERGED = "not converged"
 POOR = "poor approximation"
 MULTIMODAL = "multimodal"
@@ -115,41 +118,58 @@ def _nan_worst(values: object, worst: object) -> float:
 
 def invariants(
     log_posterior: Float[np.ndarray, "c s"],
-    log_likelihood: Float[np.ndarray, "c s n"],
-    row_weights: Float[np.ndarray, " n"],
+    log_likelihood: Float[np.ndarray, "c s"],
+    held: Float[np.ndarray, "c s h"],
     weights: Float[np.ndarray, "c s k"],
-    moments: tuple[Float[np.ndarray, "c s d"], Float[np.ndarray, "c s d d"]] | None,
+    mixture: Mixture | None,
+    n: float,
+    *,
+    background: bool = False,
 ) -> dict[str, Float[np.ndarray, "c s"]]:
     """Quantities that no relabelling changes, each of shape (c, s).
 
     Args:
         log_posterior: unnormalised log posterior.
-        log_likelihood: log mixture density of every row.
-        row_weights: shape (n,).
-        weights: in any order of the components.
-        moments: mean and covariance of the whole mixture, where the program has them.
+        log_likelihood: summed over the rows.
+        held: log mixture density at held rows.
+        weights: in any order of the components; a background comes last.
+        mixture: the draws as Gaussian mixtures, where they are such.
+        n: how many rows there are; of the ranked weights those that stand for less than one of
+            them, on average, are left out.
+        background: whether the last weight is that of a background.
     """
-    found = {
-        "log posterior": log_posterior,
-        "log-likelihood": log_likelihood @ np.ascontiguousarray(row_weights),
-    }
-    k = weights.shape[-1]
-    if k > 1:
+    found = {"log posterior": log_posterior, "log-likelihood": log_likelihood}
+    if weights.shape[-1] > 1:
         found["sum of squared weights"] = (weights**2).sum(-1)
+    if background:
+        found["weight of the background"] = weights[..., -1]
+        weights = weights[..., :-1]
+    if weights.shape[-1] > 1:
         ranked = -np.sort(-weights, axis=-1)
-        found |= {f"weight of rank {j + 1}": ranked[..., j] for j in range(k)}
-    n = log_likelihood.shape[-1]
-    held = np.unique(np.linspace(0, n - 1, min(n, HELD_POINTS)).astype(int))
-    found |= {f"log density at row {i}": log_likelihood[..., i] for i in held}
-    if moments is not None:
-        mean, covariance = moments
-        rows, columns = np.tril_indices(mean.shape[-1])
-        found |= {f"mixture mean {j + 1}": mean[..., j] for j in range(mean.shape[-1])}
+        held_by = np.nan_to_num(n * ranked.mean((0, 1)), nan=np.inf)
         found |= {
+            f"weight of rank {j + 1}": ranked[..., j]
+            for j in range(weights.shape[-1])
+            if held_by[j] >= 1
+        }
+    found |= {f"log density at held row {i + 1}": held[..., i] for i in range(held.shape[-1])}
+    return found if mixture is None else found | _moments(mixture)
+
+
+def _moments(mixture: Mixture) -> dict[str, Float[np.ndarray, "c s"]]:
+    """Mean and covariance of the whole mixture; variances alone where columns are many."""
+    d = mixture.means.shape[-1]
+    if d > MANY_COLUMNS:
+        mean, variances = marginal_moments(mixture)
+        named = {f"mixture variance {j + 1}": variances[..., j] for j in range(d)}
+    else:
+        mean, covariance = moments(mixture)
+        rows, columns = np.tril_indices(d)
+        named = {
             f"mixture covariance {i + 1},{j + 1}": covariance[..., i, j]
             for i, j in zip(rows, columns, strict=True)
         }
-    return found
+    return {f"mixture mean {j + 1}": mean[..., j] for j in range(d)} | named
 
 
 def r_hat(values: Float[np.ndarray, "c s *rest"]) -> Float[np.ndarray, "*rest"]:
@@ -267,6 +287,17 @@ def verdict(found: Diagnostics, k: int, thresholds: Thresholds = Thresholds()) -
         *_labels(found, thresholds),
     ]
     return Verdict(tuple(flags), APPROXIMATE if approximate else STABLE)
+
+
+def interrupted(judged: Verdict, n_draws: int) -> Verdict:
+    """The verdict of a run that was stopped before its end."""
+    flag = Flag(
+        INTERRUPTED,
+        f"{n_draws} draws of each chain",
+        "sampling was stopped before its end; the draws until then are kept",
+        "run it again, with checkpoint=FILE (--checkpoint FILE) to go on from where it stopped",
+    )
+    return Verdict((flag, *judged.flags), judged.otherwise)
 
 
 def _approximation(found: Diagnostics, thresholds: Thresholds) -> list[Flag]:

@@ -44,10 +44,19 @@ def concatenate(parts: Sequence[Draws]) -> Draws:
 
 def first(draws: Draws, s: int) -> Draws:
     """The first s draws of every chain."""
+    return _part(draws, slice(None, s))
+
+
+def rest(draws: Draws, s: int) -> Draws:
+    """The draws of every chain after the first s."""
+    return _part(draws, slice(s, None))
+
+
+def _part(draws: Draws, some: slice) -> Draws:
     approximation = draws.log_approximation
     return Draws(
-        draws.z[:, :s],
-        draws.log_posterior[:, :s],
-        None if approximation is None else approximation[:, :s],
-        {name: values[:, :s] for name, values in draws.stats.items()},
+        draws.z[:, some],
+        draws.log_posterior[:, some],
+        None if approximation is None else approximation[:, some],
+        {name: values[:, some] for name, values in draws.stats.items()},
     )

@@ -1,10 +1,12 @@
-"""Compile once, ahead of need; run chains side by side, in chunks.
+"""Compile once, ahead of need; run chains side by side, a little at a time.
 
 XLA releases Python's lock while it compiles and while it computes, so one thread can compile what
 another will need, and threads use all cores with one compiled program. Tracing holds the lock, so
-it is not done in the background. Progress and interruption happen between chunks.
+it is not done in the background. Progress, interruption and checkpoints happen between calls, which
+are kept short: how a chain is cut into calls changes no bit of it.
 """
 
+import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event, Lock
@@ -15,6 +17,9 @@ from bayesgmm.gaussian.precision import float64
 
 type Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
+
+SECONDS = 0.5  # of a call
+FIRST_CALL = 10
 
 
 def silent(what: str, done: int, total: int) -> None:
@@ -44,41 +49,54 @@ def _failed(program: Future[Any]) -> bool:
     return program.done() and program.exception() is not None
 
 
-def side_by_side[State, Output](
-    advance: Callable[[int, State], tuple[State, Output]],
+def side_by_side[State](
+    advance: Callable[[int, State, int], State],
     states: Sequence[State],
-    n_chunks: int,
-    tick: Callable[[], None],
-) -> tuple[list[State], list[list[Output]]]:
-    """Advance every chain by `n_chunks` chunks; a chain's result does not depend on the others.
+    n_steps: Sequence[int],
+    most: int,
+) -> list[State]:
+    """Take every chain so many steps on; a chain's result does not depend on the others.
+
+    The chain that has most steps before it goes next, so that all are about as far at any time.
 
     Args:
-        advance: from a chain's number and state to its next state and what it puts out; blocks
+        advance: from a chain's number, its state and a number of steps to its next state; blocks
             until the numbers are there.
         states: one for each chain.
-        n_chunks: how often to call it for each.
-        tick: called after every chunk of any chain.
+        n_steps: how far each has to go.
+        most: steps of one call at most.
 
     Returns:
-        The final states, and for each chain the outputs of its chunks.
+        The states where they end.
     """
-    stop = Event()
+    ends, left, sizes = list(states), list(n_steps), [min(FIRST_CALL, most)] * len(states)
+    idle, lock, stop = set(range(len(states))), Lock(), Event()
+
+    def next_chain() -> int | None:
+        with lock:
+            able = [c for c in idle if left[c]]
+            if not able or stop.is_set():
+                return None
+            chain = max(able, key=lambda c: (left[c], -c))
+            idle.remove(chain)
+            return chain
 
     @float64
-    def chain(c: int) -> tuple[State, list[Output]]:
-        state, outputs = states[c], []
-        for _ in range(n_chunks):
-            if stop.is_set():
-                break
-            state, output = advance(c, state)
-            outputs.append(output)
-            tick()
-        return state, outputs
+    def work(_: int) -> None:
+        while (c := next_chain()) is not None:
+            steps, begin = min(sizes[c], left[c]), time.monotonic()
+            ends[c] = advance(c, ends[c], steps)
+            took = max(time.monotonic() - begin, 1e-6)
+            sizes[c] = max(1, min(most, 4 * steps, int(steps * SECONDS / took)))
+            with lock:
+                left[c] -= steps
+                idle.add(c)
 
-    with ThreadPoolExecutor(min(available_cores(), len(states))) as pool:
+    cores = min(available_cores(), len(states))
+    with ThreadPoolExecutor(cores) as pool:
         try:
-            results = list(pool.map(chain, range(len(states))))
+            list(pool.map(work, range(cores)))
         except BaseException:
             stop.set()
             raise
-    return [state for state, _ in results], [outputs for _, outputs in results]
+    return ends

@@ -1,88 +1,126 @@
-"""Recognise mixtures of normals in NumPyro distributions, and give them the fused likelihood."""
+"""A NumPyro effect handler: mixtures of normals that are observed get the fused density.
+
+    from numpyro.infer import MCMC, NUTS
+    MCMC(NUTS(bayesgmm.fuse(model)), num_warmup=500, num_samples=500).run(key, X, k)
+
+The program stays as its author wrote it, and its densities, row by row, stay what they were; only
+their arithmetic is another: two matrix products for all components together, forwards and
+backwards, in place of a triangular solve for each component and row.
+"""
 
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import numpyro.distributions as dist
-from jaxtyping import Float
+from numpyro.distributions.util import validate_sample
+from numpyro.primitives import Messenger
 
+from bayesgmm.bayes.recognise import gaussian_mixture
 from bayesgmm.gaussian.arrays import Array
-from bayesgmm.gaussian.mixture import Mixture
-from bayesgmm.gaussian.sweep import Frame, mixture_log_likelihood
+from bayesgmm.gaussian.likelihood import mixture_log_densities
+from bayesgmm.gaussian.sweep import Frame
+
+FRAME_ROWS = 1000
 
 
-def unwrapped(fn: Any) -> Any:
-    """The distribution inside plates' expansions, masks and independent wrappers."""
-    while isinstance(fn, dist.ExpandedDistribution | dist.MaskedDistribution | dist.Independent):
-        fn = fn.base_dist
-    return fn
+class fuse(Messenger):
+    """The same program, whose observed mixtures of normals are evaluated by the fused kernel.
 
-
-def is_mixture(fn: Any) -> bool:
-    """Whether it is a finite mixture."""
-    return isinstance(unwrapped(fn), dist.MixtureSameFamily | dist.MixtureGeneral)
-
-
-def is_masked(fn: Any) -> bool:
-    """Whether some of its entries are switched off."""
-    while hasattr(fn, "base_dist"):
-        if isinstance(fn, dist.MaskedDistribution):
-            return True
-        fn = fn.base_dist
-    return False
-
-
-def mixture_size(fn: Any) -> int:
-    """Number of components of a finite mixture."""
-    return int(unwrapped(fn).mixture_size)
-
-
-def component_log_probs(fn: Any, value: Array) -> Float[Array, "n k"]:
-    """log(weight_k) + log p_k(x_i) of any finite mixture, shape (n, k)."""
-    return unwrapped(fn).component_log_probs(value)
-
-
-def gaussian_mixture(fn: Any) -> Mixture | None:
-    """The mixture's parameters if its components are normal, otherwise None."""
-    fn = unwrapped(fn)
-    if type(fn) is not dist.MixtureSameFamily or jnp.ndim(fn.mixing_distribution.probs) != 1:
-        return None
-    weights = jax.nn.softmax(fn.mixing_distribution.logits)
-    if tuple(fn.component_distribution.batch_shape) != tuple(weights.shape):
-        return None  # parameters that differ from row to row
-    normal = unwrapped(fn.component_distribution)
-    shape = (weights.shape[0],) + (tuple(fn.event_shape) or (1,))
-    if len(shape) != 2:
-        return None
-    k, d = shape
-    if type(normal) is dist.MultivariateNormal:
-        scale_tril = jnp.broadcast_to(normal.scale_tril, (k, d, d))
-        return Mixture(weights, jnp.broadcast_to(normal.loc, shape), scale_tril)
-    if type(normal) is dist.Normal:
-        as_rows = (
-            (lambda a: jnp.reshape(jnp.broadcast_to(a, (k,)), shape))
-            if not fn.event_shape
-            else (lambda a: jnp.broadcast_to(a, shape))
-        )
-        scale = as_rows(normal.scale)
-        return Mixture(weights, as_rows(normal.loc), scale[..., None] * jnp.eye(d))
-    return None
-
-
-def log_likelihood(
-    fn: Any, value: Array, row_weights: Float[Array, " n"], frame: Frame
-) -> Float[Array, ""]:
-    """The weighted sum of the mixture's log densities; fused where the components are normal.
+    A callable like the program itself, or a context around it. Mixtures of `MultivariateNormal` by
+    any of its parameters, or of independent `Normal`, are recognised inside plates, subsamples,
+    masks and scales; every other site is left alone. Values and gradients agree with the plain
+    program's to rounding; the fused arithmetic loses digits in proportion to the condition number
+    of the components' covariances, 2e-8 at 1e8.
 
     Args:
-        fn: the distribution of the observed site.
-        value: its data, shape (n, d) or (n,).
-        row_weights: shape (n,).
-        frame: shift and scale of the fused sweep.
+        fn: a NumPyro program.
+
+    Raises:
+        TypeError: while differentiating, if a derivative with respect to the observed rows is asked
+            for; there is none.
+
+    >>> import jax, jax.numpy as jnp, numpyro, numpyro.distributions as dist
+    >>> from numpyro.infer.util import log_density
+    >>> def model(X):
+    ...     means = numpyro.sample("means", dist.Normal(0, 10).expand([2, 1]).to_event(2))
+    ...     components = dist.Normal(means, 1.0).to_event(1)
+    ...     mixture = dist.MixtureSameFamily(dist.Categorical(jnp.ones(2) / 2), components)
+    ...     with numpyro.plate("rows", len(X)):
+    ...         numpyro.sample("X", mixture, obs=X)
+    >>> X, values = jnp.array([[-1.0], [0.5], [2.0]]), {"means": jnp.array([[0.0], [1.0]])}
+    >>> plain, fused = (log_density(m, (X,), {}, values)[0] for m in (model, fuse(model)))
+    >>> bool(jnp.isclose(plain, fused))
+    True
     """
-    mixture = gaussian_mixture(fn)
-    if mixture is None:
-        return row_weights @ jax.nn.logsumexp(component_log_probs(fn, value), axis=-1)
-    X = value if value.ndim == 2 else value[:, None]
-    return mixture_log_likelihood(mixture, X, row_weights, frame)
+
+    def process_message(self, msg: dict[str, Any]) -> None:
+        if msg["type"] == "sample" and msg["is_observed"]:
+            msg["fn"] = _fused(msg["fn"])
+
+
+def _fused(fn: Any) -> Any:
+    """The distribution with its mixture of normals exchanged, under the same wrappers."""
+    if isinstance(fn, dist.ExpandedDistribution):
+        inner = _fused(fn.base_dist)
+        return fn if inner is fn.base_dist else inner.expand(fn.batch_shape)
+    if isinstance(fn, dist.MaskedDistribution):
+        inner = _fused(fn.base_dist)
+        return fn if inner is fn.base_dist else inner.mask(fn._mask)
+    if isinstance(fn, dist.Independent):
+        inner = _fused(fn.base_dist)
+        return fn if inner is fn.base_dist else inner.to_event(fn.reinterpreted_batch_ndims)
+    return FusedMixture(fn) if gaussian_mixture(fn) is not None else fn
+
+
+class FusedMixture(dist.Distribution):
+    """A mixture of normals with the fused density; everything else is the plain mixture's.
+
+    Args:
+        plain: the mixture, a `MixtureSameFamily` or `MixtureGeneral`.
+    """
+
+    pytree_data_fields = ("plain",)
+
+    def __init__(self, plain: Any, *, validate_args: bool | None = None) -> None:
+        self.plain = plain
+        super().__init__(plain.batch_shape, plain.event_shape, validate_args=validate_args)
+
+    @property
+    def support(self) -> Any:
+        return self.plain.support
+
+    @property
+    def mean(self) -> Array:
+        return self.plain.mean
+
+    @property
+    def variance(self) -> Array:
+        return self.plain.variance
+
+    def sample(self, key: Array, sample_shape: tuple[int, ...] = ()) -> Array:
+        return self.plain.sample(key, sample_shape)
+
+    def component_log_probs(self, value: Array) -> Array:
+        """log(weight_k) + log p_k of every value, by the plain mixture."""
+        return self.plain.component_log_probs(value)
+
+    @validate_sample  # type: ignore[untyped-decorator]
+    def log_prob(self, value: Array, intermediates: Any = None) -> Array:
+        mixture = gaussian_mixture(self.plain)
+        assert mixture is not None
+        d = mixture.means.shape[-1]
+        rows = jnp.reshape(value, (-1, d))
+        shape = jnp.shape(value)[:-1] if self.event_shape else jnp.shape(value)
+        return mixture_log_densities(mixture, rows, _frame(value, d)).reshape(shape)
+
+
+def _frame(value: Array, d: int) -> Frame:
+    """Where some of the rows lie: enough for arithmetic that does not lose digits."""
+    library: Any = jnp if isinstance(value, jax.core.Tracer) else np
+    rows = library.reshape(library.asarray(value), (-1, d))
+    some = rows[:: max(1, len(rows) // FRAME_ROWS)]
+    scale = some.std(0)
+    frame = Frame(some.mean(0), library.where(scale > 0, scale, 1.0))
+    return jax.tree.map(lambda part: jax.lax.stop_gradient(jnp.asarray(part)), frame)

@@ -1,10 +1,13 @@
 """Leave-one-out prediction of rows by the mixture density, which does not depend on labels."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from arviz_stats.base import array_stats  # type: ignore[attr-defined]
 from jaxtyping import Float
+
+BLOCK_BYTES = 2**23  # of log densities at a time
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class Loo:
         pointwise: for each row, shape (n,).
         pareto_k: reliability of each row, shape (n,); above `good_k` it is not reliable.
         good_k: min(1 - 1 / log10(draws), 0.7).
+        p_pointwise: effective number of parameters by row, shape (n,).
     """
 
     elpd: float
@@ -28,6 +32,7 @@ class Loo:
     pointwise: Float[np.ndarray, " n"]
     pareto_k: Float[np.ndarray, " n"]
     good_k: float
+    p_pointwise: Float[np.ndarray, " n"]
 
     @property
     def n_bad(self) -> int:
@@ -35,40 +40,60 @@ class Loo:
         return int((~(self.pareto_k <= self.good_k)).sum())
 
 
+type LogDensities = Callable[[slice], Float[np.ndarray, "c s _b"]]
+"""From a slice of the rows to the log mixture density of every draw at them."""
+
+
 def loo(
-    log_likelihood: Float[np.ndarray, "c s n"],
+    log_densities: LogDensities,
     row_weights: Float[np.ndarray, " n"],
     relative_ess: float,
     log_posterior: Float[np.ndarray, "c s"],
     log_approximation: Float[np.ndarray, "c s"] | None,
 ) -> Loo:
-    """PSIS-LOO (Vehtari, Gelman and Gabry 2017), by ArviZ.
+    """PSIS-LOO (Vehtari, Gelman and Gabry 2017), by ArviZ, block of rows after block.
 
     Args:
-        log_likelihood: log mixture density of each draw and row.
+        log_densities: of every draw at a slice of the rows.
         row_weights: counts of the rows, shape (n,).
         relative_ess: effective draws over draws, which sets the length of the smoothed tail.
         log_posterior: unnormalised log posterior of the draws.
         log_approximation: log density that they were drawn from, where that is an approximation;
             the importance ratios are then corrected for it.
     """
-    by_row = np.moveaxis(log_likelihood, -1, 0)
-    axes = {"chain_axis": 1, "draw_axis": 2}
-    if log_approximation is None:
-        elpd, k, p = array_stats.loo(by_row, r_eff=relative_ess, **axes)
-    else:
-        elpd, k, p = _approximate(by_row, log_posterior, log_approximation)
+    n_rows, draws = len(row_weights), log_posterior.size
+    size = max(1, BLOCK_BYTES // (8 * draws))
+    parts = []
+    for begin in range(0, n_rows, size):
+        by_row = np.moveaxis(log_densities(slice(begin, min(begin + size, n_rows))), -1, 0)
+        if log_approximation is None:
+            axes = {"chain_axis": 1, "draw_axis": 2}
+            parts.append(array_stats.loo(by_row, r_eff=relative_ess, **axes))
+        else:
+            parts.append(_approximate(by_row, log_posterior, log_approximation))
+    elpd, k, p = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return assembled(elpd, k, p, row_weights, draws)
+
+
+def assembled(
+    elpd: Float[np.ndarray, " n"],
+    pareto_k: Float[np.ndarray, " n"],
+    p: Float[np.ndarray, " n"],
+    row_weights: Float[np.ndarray, " n"],
+    n_draws: int,
+) -> Loo:
+    """The sums of what LOO says of every row."""
     n = row_weights.sum()
     total = float(row_weights @ elpd)
     spread = float(row_weights @ np.square(elpd - total / n)) / max(n - 1, 1)
-    draws = log_likelihood.shape[0] * log_likelihood.shape[1]
     return Loo(
         elpd=total,
         se=float(np.sqrt(n * spread)),
         p_loo=float(row_weights @ p),
         pointwise=elpd,
-        pareto_k=k,
-        good_k=min(1 - 1 / np.log10(draws), 0.7),
+        pareto_k=pareto_k,
+        good_k=min(1 - 1 / np.log10(n_draws), 0.7),
+        p_pointwise=p,
     )
 
 

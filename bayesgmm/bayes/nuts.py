@@ -1,8 +1,9 @@
-"""NUTS, NumPyro's kernel, over coordinates whitened by the curvature at each chain's own mode.
+"""NUTS, with NumPyro's trees, over coordinates whitened by the curvature at each chain's own mode.
 
-A chain moves in u, where z = mode + scale_tril @ u: near the mode u has unit covariance whatever
-the user's units are, so the step size and a diagonal mass matrix are all that is left to adapt.
-Source: Hoffman and Gelman (2014); the windowed adaptation is Stan's, as in NumPyro.
+A chain moves in u, where z = loc + F u: near the mode u has unit covariance whatever the user's
+units are, so that the step size alone is left to adapt. Where the draws of the warm-up show that
+the curvature was a poor guide, chains are whitened anew by their covariance, and adapt again.
+Source: Hoffman and Gelman (2014); Betancourt (2017) for the trees.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,14 +13,31 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
-from jaxtyping import Float
-from numpyro.infer.hmc import HMCState, hmc
-from numpyro.infer.hmc_util import HMCAdaptState
-from numpyro.infer.util import ParamInfo
+from jaxtyping import Float, Int
+from numpyro.infer.hmc_util import (
+    IntegratorState,
+    build_tree,
+    dual_averaging,
+    euclidean_kinetic_energy,
+    velocity_verlet,
+)
 
+from bayesgmm.bayes.adaptation import (
+    DIVERGENT,
+    SAME_HEIGHT_R_HAT,
+    Settings,
+    next_accept,
+    rewhitened,
+    settled,
+    worth_it,
+)
+from bayesgmm.bayes.chains import Chains, State, beginning
+from bayesgmm.bayes.checkpoint import Record
 from bayesgmm.bayes.diagnose import r_hat
 from bayesgmm.bayes.draws import Draws
 from bayesgmm.bayes.driver import Progress, compile_once, side_by_side, silent
+from bayesgmm.bayes.keys import new_key, wrapped
+from bayesgmm.bayes.metric import Place
 from bayesgmm.bayes.start import Mode, allocate, value_and_gradient
 from bayesgmm.bayes.target import Data, Target
 from bayesgmm.data.errors import InputError
@@ -27,41 +45,20 @@ from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.lowering import portable, remembered
 from bayesgmm.gaussian.precision import float64
 
-for _state in (HMCState, HMCAdaptState):
-    portable(_state)
-
-CHUNK = 250
+CALL = 250  # steps of one call at most
+DEEPEST = 10
 JITTER = 0.5
 JITTER_TRIES = 20
-MAX_STAGES = 3
-EFFECTIVE = 100.0
-FULL_TREES = 0.75
-SAME_HEIGHT_R_HAT = 1.1
-
-
-class Settings(NamedTuple):
-    """Choices of a NUTS run; hashable, because compiled code depends on them."""
-
-    num_warmup: int = 250
-    max_tree_depth: int = 7
-    warmup_tree_depth: int = 6
-    target_accept_prob: float = 0.9
 
 
 @portable
-class Place(NamedTuple):
-    """The whitening of one chain: z = loc + scale_tril @ u."""
+class Plan(NamedTuple):
+    """What a call does: how many steps, how deep trees get, whether the step size adapts."""
 
-    loc: Float[Array, " p"]
-    scale_tril: Float[Array, "p p"]
-
-
-class Chains(NamedTuple):
-    """Chains that can be run on: the kernel's states and where each lives."""
-
-    states: list[Any]
-    places: list[Place]
-    modes: list[int]
+    n_steps: Int[Array, ""]
+    depth: Int[Array, ""]
+    target_accept_prob: Float[Array, ""]
+    adapts: Int[Array, ""]
 
 
 @float64
@@ -70,18 +67,43 @@ def begin(
     data: Data,
     modes: Sequence[Mode],
     num_chains: int,
-    key: Array,
+    rng: np.random.Generator,
     settings: Settings = Settings(),
 ) -> Chains:
     """Chains at the modes that deserve them, jittered, before their warm-up."""
     chosen = allocate(modes, num_chains)
-    places = [Place(jnp.asarray(modes[m].z), jnp.asarray(modes[m].scale_tril)) for m in chosen]
-    keys = jax.random.split(key, num_chains)
-    states = [
-        _first_state(target, data, place, one, settings)
-        for place, one in zip(places, keys, strict=True)
-    ]
-    return Chains(states, places, chosen)
+    places = {m: jax.tree.map(jnp.asarray, modes[m].place) for m in chosen}
+    states = [_first_state(target, data, places[m], rng) for m in chosen]
+    return Chains(states, chosen, places, 0, settings.accept_probs[0])
+
+
+@float64
+def warm_up(
+    target: Target,
+    data: Data,
+    chains: Chains,
+    settings: Settings = Settings(),
+    progress: Progress = silent,
+    record: Record | None = None,
+    *,
+    patient: bool = True,
+) -> Chains:
+    """Adapt every chain, and drop what it drew.
+
+    Where the draws show that the curvature at the modes was a poor guide to the posterior's shape,
+    chains of a mode are whitened anew by the covariance of their pooled draws, and adapt again; but
+    unless `patient`, not where they disagree although nearly all their trees were of full depth.
+    """
+    record = record or Record()
+    while not chains.sampling:
+        record.enter(chains)
+        steps = settings.steps(chains.stage)
+        states = _run(target, data, chains, steps, settings, progress, record)
+        chains = chains._replace(states=states)
+        draws = record.draws()
+        chains = _next_stage(target, data, chains, draws, settings, patient)
+    record.enter(chains)
+    return chains
 
 
 @float64
@@ -92,157 +114,128 @@ def advance(
     num_steps: int,
     settings: Settings = Settings(),
     progress: Progress = silent,
-    what: str = "sampling",
+    record: Record | None = None,
 ) -> tuple[Chains, Draws]:
-    """Run every chain `num_steps` steps on (rounded up to whole chunks)."""
-    n_chunks = -(-num_steps // CHUNK)
-    run_chunk = compile_ahead(target, data, settings)
-    done = [0]
-
-    def tick() -> None:
-        done[0] += CHUNK
-        progress(what, done[0], n_chunks * CHUNK * len(chains.states))
-
-    def chunk(c: int, state: Any) -> tuple[Any, dict[str, np.ndarray]]:
-        state, output = run_chunk(state, chains.places[c], data)
-        return state, jax.tree.map(np.asarray, output)
-
-    states, outputs = side_by_side(chunk, chains.states, n_chunks, tick)
-    stats = {
-        name: np.stack([np.concatenate([part[name] for part in chain]) for chain in outputs])
-        for name in outputs[0][0]
-    }
-    z, potential = stats.pop("z"), stats.pop("potential")
-    return chains._replace(states=states), Draws(z, -potential, None, stats)
+    """Run every chain until `num_steps` of its draws are recorded; returns them all."""
+    if record is None:
+        record = Record()
+        record.enter(chains)
+    states = _run(target, data, chains, num_steps, settings, progress, record)
+    return chains._replace(states=states), record.draws()
 
 
-@float64
-def warm_up(
+def _run(
     target: Target,
     data: Data,
     chains: Chains,
-    key: Array,
-    settings: Settings = Settings(),
-    progress: Progress = silent,
-    *,
-    patient: bool = True,
-) -> Chains:
-    """Adapt every chain, and drop what it drew.
+    num_steps: int,
+    settings: Settings,
+    progress: Progress,
+    record: Record,
+) -> list[State]:
+    """Take every chain to so many recorded steps."""
+    sampling = chains.sampling
+    depth = settings.max_tree_depth if sampling else settings.warmup_tree_depth
+    call = compile_ahead(target, data)
 
-    Where the draws show that the curvature at the modes was a poor guide to the posterior's shape,
-    all chains are whitened anew by the covariance of their pooled draws, and adapt again; but
-    unless `patient`, not where they disagree although nearly all their trees were of full depth.
-    """
-    for stage in range(MAX_STAGES):
-        chains, draws = advance(
-            target, data, chains, settings.num_warmup, settings, progress, "warming up"
+    def take(c: int, state: State, n_steps: int) -> State:
+        plan = (
+            np.int32(n_steps),
+            np.int32(depth),
+            np.float64(chains.accept),
+            np.int32(not sampling),
         )
-        place = _pooled(chains, draws)
-        if stage == MAX_STAGES - 1 or place is None or not (patient or _worth_it(draws, settings)):
-            return chains
-        keys = jax.random.split(jax.random.fold_in(key, stage), len(chains.states))
-        states = [
-            _state_at(target, data, place, draws.z[c, -1], keys[c], settings)
-            for c in range(len(keys))
-        ]
-        chains = Chains(states, [place] * len(states), chains.modes)
-    return chains
+        state, output = call(state, chains.place(c), data, Plan(*plan))
+        # Copies: what is longer than this call is let go.
+        taken = {name: np.array(np.asarray(part)[:n_steps]) for name, part in output.items()}
+        record.add(c, state, taken)
+        told = "sampling" if sampling else "warming up"
+        progress(told, record.n_steps(), num_steps * len(chains.states))
+        return state
+
+    missing = [max(0, num_steps - done) for done in record.steps()]
+    return side_by_side(take, record.states(chains.states), missing, CALL)
 
 
-def _pooled(chains: Chains, draws: Draws) -> Place | None:
-    """The whitening that the second halves of all chains suggest; None if the present one will do.
+def _next_stage(
+    target: Target,
+    data: Data,
+    chains: Chains,
+    draws: Draws,
+    settings: Settings,
+    patient: bool,
+) -> Chains:
+    """The chains as they go on after a stage of the warm-up: to adapt again, or to sample."""
+    better = rewhitened(target.blocks, chains, draws)
+    moved = better is not chains
+    accept = next_accept(chains.accept, draws, settings, moved=moved)
+    last = chains.again or chains.stage + 1 >= settings.max_stages
+    done = not moved and accept == chains.accept
+    if last or done or not (patient or worth_it(draws, settings)):
+        states = settled(chains, settings)
+        return chains._replace(states=states, stage=chains.stage + 1, sampling=True)
+    return _moved(target, data, better, draws)._replace(accept=accept)
 
-    The pooled covariance is shrunk towards the first chain's, as if it rested on `EFFECTIVE`
-    independent draws.
+
+def adapt_again(
+    target: Target, data: Data, chains: Chains, draws: Draws, settings: Settings = Settings()
+) -> Chains | None:
+    """Chains for one more stage of the warm-up, if the draws that were kept ask for it.
+
+    They show the posterior's shape better than those of the warm-up did. None where the present
+    whitening will do, or chains disagree about what the shape is, unless trajectories diverged; and
+    the second time.
     """
-    half = draws.z[:, draws.z.shape[1] // 2 :]
-    if not np.isfinite(half).all() or _will_do(chains, half):
+    diverged = draws.stats["diverging"].mean() > DIVERGENT
+    better = rewhitened(target.blocks, chains, draws)
+    agree = r_hat(draws.log_posterior) < SAME_HEIGHT_R_HAT
+    if chains.again or not ((better is not chains and agree) or diverged):
         return None
-    factor = np.asarray(chains.places[0].scale_tril)
-    pooled = np.concatenate(half)
-    white = np.linalg.solve(factor, (pooled - pooled.mean(0)).T)
-    trust = EFFECTIVE / (EFFECTIVE + len(factor))
-    shrunk = trust * white @ white.T / white.shape[1] + (1 - trust) * np.eye(len(factor))
-    return Place(jnp.asarray(pooled.mean(0)), jnp.asarray(factor @ np.linalg.cholesky(shrunk)))
+    _, crooked, careful = settings.accept_probs
+    accept = careful if diverged else max(chains.accept, crooked)
+    moved = _moved(target, data, better, draws)
+    return moved._replace(accept=accept, sampling=False, again=True)
 
 
-def _worth_it(draws: Draws, settings: Settings) -> bool:
-    """Whether another whitening may help: the chains agree, or move without their longest trees."""
-    half = slice(draws.z.shape[1] // 2, None)
-    longest = 2**settings.warmup_tree_depth - 1
-    agree = r_hat(draws.log_posterior[:, half]) < SAME_HEIGHT_R_HAT
-    return bool(agree or draws.stats["n_steps"][:, half].mean() < FULL_TREES * longest)
-
-
-def _will_do(chains: Chains, half: Float[np.ndarray, "c s p"]) -> bool:
-    """All chains share one whitening, and under it they are near the origin with unit spread."""
-    loc, factor = (np.asarray(part) for part in chains.places[0])
-    if any(not np.array_equal(place.loc, loc) for place in chains.places):
-        return False
-    u = np.linalg.solve(factor, (half - loc).reshape(-1, len(loc)).T).reshape(
-        len(loc), len(half), -1
-    )
-    spread, shift = u.std(-1), np.abs(u.mean(-1))
-    return bool(spread.max() < 2 and spread.min() > 0.5 and shift.max() < 2)
+def _moved(target: Target, data: Data, chains: Chains, draws: Draws) -> Chains:
+    """The chains where their draws end, as they are whitened now, at the next stage."""
+    steps = draws.stats["step_size"][:, -1]
+    states = [
+        _state_at(target, data, chains.place(c), draws.z[c, -1], state.key, steps[c])
+        for c, state in enumerate(chains.states)
+    ]
+    return chains._replace(states=states, stage=chains.stage + 1)
 
 
 @float64
-def compile_ahead(
-    target: Target, data: Data, settings: Settings = Settings()
-) -> Callable[[Any, Place, Data], Any]:
-    """Begin to compile the chunk in the background; calling the result waits for it."""
-    p = target.size
+def compile_ahead(target: Target, data: Data) -> Callable[[State, Place, Data, Plan], Any]:
+    """Begin to compile the call in the background; calling the result waits for it."""
     shapes = [(np.shape(leaf), np.asarray(leaf).dtype.str) for leaf in jax.tree.leaves(data)]
-    key = (target, settings, tuple(shapes), tuple(data.keywords))
+    key = (target, tuple(shapes), tuple(data.keywords))
 
     def lower() -> Any:
-        place = Place(jnp.zeros(p), jnp.eye(p))
-        point = (jax.random.key(0), np.zeros(p), np.float64(0), np.zeros(p))
-        state = _begin_state(settings, *point)
-        chunk = _chunk.program(target, settings, state, place, data)
-        return chunk.lower(state, place, data)
+        p = target.size
+        place = Place(jnp.zeros(p), tuple(jnp.asarray(part) for part in target.blocks.units()))
+        state = beginning(wrapped(np.zeros(2, np.uint32)), np.zeros(p), 0.0, np.zeros(p), 1.0)
+        plan = Plan(np.int32(1), np.int32(1), np.float64(0), np.int32(0))
+        return _call.program(target, state, place, data, plan).lower(state, place, data, plan)
 
     program = compile_once(key, lower)
 
-    def run(state: Any, place: Place, data: Data) -> Any:
-        return program.result()(state, place, data)
+    def run(state: State, place: Place, data: Data, plan: Plan) -> Any:
+        return program.result()(state, place, data, plan)
 
     return run
 
 
-def _kernel(settings: Settings, potential: Any, info: ParamInfo, key: Array) -> tuple[Any, Any]:
-    """NumPyro's NUTS kernel, and its state at a point whose potential and gradient are known."""
-    start, sample = hmc(potential, algo="NUTS")
-    state = start(
-        info,
-        num_warmup=settings.num_warmup,
-        step_size=0.5,
-        dense_mass=False,
-        target_accept_prob=settings.target_accept_prob,
-        trajectory_length=None,
-        max_tree_depth=(settings.warmup_tree_depth, settings.max_tree_depth),
-        rng_key=key,
-    )
-    return state, sample
-
-
-@remembered(1)
-def _begin_state(settings: Settings, key: Array, u: Array, value: Array, gradient: Array) -> Any:
-    def unused(u: Array) -> Array:
-        return jnp.zeros(())
-
-    return _kernel(settings, unused, ParamInfo(u, value, gradient), key)[0]
-
-
-def _first_state(target: Target, data: Data, place: Place, key: Array, settings: Settings) -> Any:
+def _first_state(target: Target, data: Data, place: Place, rng: np.random.Generator) -> State:
     """A jittered start with a finite potential; the jitter shrinks until there is one."""
-    key_jitter, key_kernel = jax.random.split(key)
-    direction = np.asarray(jax.random.normal(key_jitter, place.loc.shape))
+    key, direction = new_key(rng), rng.normal(size=target.size)
     for attempt in range(JITTER_TRIES):
         u = JITTER * direction / 2**attempt
-        z = np.asarray(place.loc) + np.asarray(place.scale_tril) @ u
-        state = _state_at(target, data, place, z, key_kernel, settings)
-        if state is not None:
+        z = target.blocks.spread(place, u[None])[0]
+        state = _state_at(target, data, place, z, key, target.size**-0.25)
+        if np.isfinite(state.potential) and np.isfinite(state.gradient).all():
             return state
     raise InputError(
         f"model {target.program.name!r}: its log posterior is not finite around its mode; check "
@@ -256,39 +249,63 @@ def _state_at(
     place: Place,
     z: Float[np.ndarray, " p"],
     key: Array,
-    settings: Settings,
-) -> Any | None:
-    """The kernel's state at z, or None where the potential is not finite."""
+    step_size: float,
+) -> State:
+    """A chain's state at z."""
     value, gradient = value_and_gradient(target, data, z)
-    if not (np.isfinite(value) and np.isfinite(gradient).all()):
-        return None
-    factor = np.asarray(place.scale_tril)
-    u = np.linalg.solve(factor, z - np.asarray(place.loc))
-    return _begin_state(settings, key, u, np.float64(value), factor.T @ gradient)
+    u = target.blocks.backward(place, z)
+    return beginning(key, u, value, target.blocks.pulled(place, gradient), step_size)
 
 
-@remembered(2)
-def _chunk(
-    target: Target, settings: Settings, state: Any, place: Place, data: Data
-) -> tuple[Any, dict[str, Array]]:
+@remembered(1)
+def _call(
+    target: Target, state: State, place: Place, data: Data, plan: Plan
+) -> tuple[State, dict[str, Array]]:
+    """`plan.n_steps` transitions, at most `CALL`; the output is filled up to there."""
+
     def potential(u: Array) -> Array:
-        return target.potential(place.loc + place.scale_tril @ u, data)
+        return target.potential(target.blocks.forward(place, u), data)
 
-    info = ParamInfo(state.z, state.potential_energy, state.z_grad)
-    _, sample = _kernel(settings, potential, info, state.rng_key)
+    _, leapfrog = velocity_verlet(potential, euclidean_kinetic_energy)
+    _, average = dual_averaging()
 
-    def one_step(state: Any, _: None) -> tuple[Any, dict[str, Array]]:
-        state = sample(state)
-        return state, {
-            "u": state.z,
-            "potential": state.potential_energy,
-            "energy": state.energy,
-            "diverging": state.diverging,
-            "n_steps": state.num_steps,
-            "acceptance_rate": state.accept_prob,
-            "step_size": state.adapt_state.step_size,
+    def transition(state: State) -> tuple[State, dict[str, Array]]:
+        key, key_momentum, key_tree = jax.random.split(state.key, 3)
+        momentum = jax.random.normal(key_momentum, state.u.shape)
+        step_size = jnp.exp(state.averaging[0])
+        tree = build_tree(
+            leapfrog,
+            euclidean_kinetic_energy,
+            IntegratorState(state.u, momentum, state.potential, state.gradient),
+            jnp.ones_like(state.u),
+            step_size,
+            key_tree,
+            max_tree_depth=(plan.depth, DEEPEST),
+        )
+        acceptance = tree.sum_accept_probs / tree.num_proposals
+        adapted = average(plan.target_accept_prob - acceptance, state.averaging)
+        averaging = jax.tree.map(
+            lambda new, old: jnp.where(plan.adapts, new, old), adapted, state.averaging
+        )
+        new = State(tree.z_proposal, tree.z_proposal_pe, tree.z_proposal_grad, averaging, key)
+        told = {
+            "u": new.u,
+            "potential": new.potential,
+            "energy": tree.z_proposal_energy,
+            "diverging": tree.diverging,
+            "n_steps": tree.num_proposals,
+            "acceptance_rate": acceptance,
+            "step_size": step_size,
         }
+        return new, told
 
-    state, output = lax.scan(one_step, state, None, length=CHUNK)
-    output["z"] = place.loc + output.pop("u") @ place.scale_tril.T
+    shapes = jax.eval_shape(transition, state)[1]
+    empty = jax.tree.map(lambda leaf: jnp.zeros((CALL, *leaf.shape), leaf.dtype), shapes)
+
+    def one_step(i: Array, carry: tuple[State, Any]) -> tuple[State, Any]:
+        state, told = transition(carry[0])
+        return state, jax.tree.map(lambda rows, new: rows.at[i].set(new), carry[1], told)
+
+    state, output = lax.fori_loop(0, plan.n_steps, one_step, (state, empty))
+    output["z"] = jax.vmap(lambda u: target.blocks.forward(place, u))(output.pop("u"))
     return state, output

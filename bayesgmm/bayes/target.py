@@ -1,6 +1,7 @@
 """A program's log posterior over one flat unconstrained vector, with the data as arguments."""
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple
 
 import jax
@@ -11,14 +12,19 @@ from jaxtyping import Float
 from numpyro import handlers
 from numpyro.distributions.transforms import biject_to
 
-from bayesgmm.bayes import fuse
-from bayesgmm.bayes.program import TRACING, Program, Structure
-from bayesgmm.gaussian.arrays import Array
+from bayesgmm.bayes.metric import Blocks
+from bayesgmm.bayes.program import TRACING, Program
+from bayesgmm.bayes.recognise import component_log_probs, gaussian_mixture
+from bayesgmm.bayes.structure import Structure
+from bayesgmm.gaussian.arrays import Array, blocks
+from bayesgmm.gaussian.likelihood import mixture_log_likelihood
 from bayesgmm.gaussian.lowering import portable
 from bayesgmm.gaussian.mixture import Mixture, log_joint
-from bayesgmm.gaussian.sweep import Frame
+from bayesgmm.gaussian.passes import FEATURES, Pass
+from bayesgmm.gaussian.sweep import Frame, natural
 
 PRIOR, GUIDED, POSTERIOR = range(3)
+BACKGROUND_SHARE = 0.05
 
 
 @portable
@@ -49,20 +55,33 @@ class Point(NamedTuple):
 
 @dataclass(frozen=True)
 class Target:
-    """The unnormalised log posterior of a program; hashable, so that compiled code is reused."""
+    """The unnormalised log posterior of a program; hashable, so that compiled code is reused.
+
+    Attributes:
+        program: the program.
+        structure: what it consists of.
+        form: of the pass over the rows, where the components are normal.
+    """
 
     program: Program
     structure: Structure
+    form: Pass = FEATURES
 
     @property
     def size(self) -> int:
         return self.structure.size
 
     @property
+    def blocks(self) -> Blocks:
+        """The coordinates that are whitened together."""
+        return _blocks_of(self.structure)
+
+    @property
     def durable_name(self) -> str:
         """What the program's file says, for the library's own; "" for any other."""
         program = self.program
-        return f"{program.name} {program.sha256} {self.structure}" if program.is_ours else ""
+        own = f"{program.name} {program.sha256} {self.structure} {self.form.durable_name}"
+        return own if program.is_ours else ""
 
     def at(self, z: Float[Array, " p"], data: Data) -> Point:
         """Run the program once at the unconstrained vector z."""
@@ -99,40 +118,73 @@ class Target:
         return -(point.log_prior + self._log_likelihood(point, data))
 
     def staged_potential(
-        self, z: Float[Array, " p"], data: Data, resp: Float[Array, "n k"], stage: Array
+        self, z: Float[Array, " p"], data: Data, guide: Float[Array, "_k _p"], stage: Array
     ) -> Float[Array, ""]:
         """Minus the log prior plus, by stage, nothing, a guided likelihood or the likelihood.
 
         Args:
             z: unconstrained vector.
             data: the rows.
-            resp: responsibilities that guide the generalised M-step of stage `GUIDED`.
+            guide: of the generalised M-step of stage `GUIDED`, from `guide`.
             stage: `PRIOR`, `GUIDED` or `POSTERIOR`; traced, so that one program serves all three.
         """
         point = self.at(z, data)
-
-        def guided() -> Array:
-            joint = fuse.component_log_probs(point.mixture, point.value)
-            return jnp.sum(data.row_weights[:, None] * resp * joint)
-
-        stages = (lambda: jnp.zeros(()), guided, lambda: self._log_likelihood(point, data))
+        stages = (
+            lambda: jnp.zeros(()),
+            lambda: self._guided(point, data, guide),
+            lambda: self._log_likelihood(point, data),
+        )
         return -(point.log_prior + lax.switch(stage, stages))
 
+    def guide(self, data: Data, resp: Float[np.ndarray, "n k"]) -> Float[np.ndarray, "_k _p"]:
+        """What guides a generalised M-step by responsibilities of the clusters.
+
+        Normal components need no more than the expected sufficient statistics in the frame, others
+        the responsibilities themselves; a background begins with a small share of every row.
+        """
+        shared = resp * np.asarray(data.row_weights)[:, None]
+        if self.structure.background:
+            rest = shared.sum(1, keepdims=True) * BACKGROUND_SHARE
+            return np.concatenate([(1 - BACKGROUND_SHARE) * shared, rest], axis=1)
+        if not self.structure.gaussian:
+            return shared
+        return _features_of(np.asarray(data.X), data.frame, shared, self.guide_shape(data)[1])
+
+    def guide_shape(self, data: Data) -> tuple[int, int]:
+        """The shape of a guide."""
+        n, d = data.X.shape
+        if not self.structure.gaussian:
+            return n, self.structure.n_components
+        p = 2 * d + 1 if self.structure.diagonal else (d + 1) * (d + 2) // 2
+        return self.structure.k, p
+
+    def _guided(self, point: Point, data: Data, guide: Array) -> Array:
+        mixture = gaussian_mixture(point.mixture)
+        if mixture is None:
+            return jnp.sum(guide * component_log_probs(point.mixture, point.value))
+        units = guide[:, 0].sum() * jnp.log(data.frame.scale).sum()
+        return jnp.vdot(guide, natural(mixture, data.frame)) - units
+
     def _log_likelihood(self, point: Point, data: Data) -> Array:
-        return fuse.log_likelihood(point.mixture, point.value, data.row_weights, data.frame)
+        mixture = gaussian_mixture(point.mixture)
+        if mixture is None:
+            joint = component_log_probs(point.mixture, point.value)
+            return data.row_weights @ jax.nn.logsumexp(joint, axis=-1)
+        X = point.value if point.value.ndim == 2 else point.value[:, None]
+        return mixture_log_likelihood(mixture, X, data.row_weights, data.frame, self.form)
 
     def log_joint(self, z: Float[Array, " p"], data: Data, X: Array) -> Float[Array, "m k"]:
         """Log joint density of rows X and components at z; X need not be the fitted rows."""
         point = self.at(z, data)
-        mixture = fuse.gaussian_mixture(point.mixture)
+        mixture = gaussian_mixture(point.mixture)
         if mixture is not None:
             return log_joint(mixture, X)
-        return fuse.component_log_probs(point.mixture, X[:, 0] if point.value.ndim == 1 else X)
+        return component_log_probs(point.mixture, X[:, 0] if point.value.ndim == 1 else X)
 
     def draw(self, z: Float[Array, " p"], data: Data) -> tuple[dict[str, Array], Mixture | None]:
         """The sites at z, and the mixture they stand for where the components are normal."""
         point = self.at(z, data)
-        return point.sites, fuse.gaussian_mixture(point.mixture)
+        return point.sites, gaussian_mixture(point.mixture)
 
     def _split(self, z: Array) -> dict[str, Array]:
         ends = np.cumsum([latent.size for latent in self.structure.latents])
@@ -143,7 +195,28 @@ class Target:
         }
 
 
+@cache
+def _blocks_of(structure: Structure) -> Blocks:
+    return Blocks.of(structure)
+
+
 def _log_prob(site: dict[str, Any]) -> Array:
     log_prob = site["fn"].log_prob(site["value"])
     scale = site.get("scale")
     return jnp.sum(log_prob if scale is None else scale * log_prob)
+
+
+def _features_of(
+    X: Float[np.ndarray, "n d"], frame: Frame, shared: Float[np.ndarray, "n k"], p: int
+) -> Float[np.ndarray, "k p"]:
+    """Sums of shared rows' features in the frame, block by block, by NumPy."""
+    d = X.shape[1]
+    rows, columns = np.triu_indices(d + 1)
+    total = np.zeros((shared.shape[1], p))
+    for part in blocks(len(X), 8 * p):
+        Z = (X[part] - np.asarray(frame.shift)) / np.asarray(frame.scale)
+        ones = np.concatenate([np.ones((len(Z), 1)), Z], axis=1)
+        short = p < rows.size
+        phi = np.concatenate([ones, Z * Z], axis=1) if short else ones[:, rows] * ones[:, columns]
+        total += shared[part].T @ phi
+    return total

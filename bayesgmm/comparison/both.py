@@ -10,18 +10,18 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
-from bayesgmm.bayes import posterior as bayes
+from bayesgmm.bayes import inference as bayes
+from bayesgmm.bayes.checkpoint import Record
 from bayesgmm.bayes.driver import Progress, silent
 from bayesgmm.bayes.posterior import Posterior
 from bayesgmm.bayes.program import Program, models_folder
+from bayesgmm.bayes.settings import Settings
 from bayesgmm.bayes.start import Mode
-from bayesgmm.bayes.target import Data, Target
 from bayesgmm.data.errors import InputError
-from bayesgmm.gaussian.arrays import Array
-from bayesgmm.gaussian.precision import float64
+from bayesgmm.data.plain import plain
+from bayesgmm.data.randomness import own_generator
 from bayesgmm.ml import restarts
 from bayesgmm.ml.bootstrap import Bootstrap, bootstrap
 from bayesgmm.ml.optima import MaximumLikelihood
@@ -37,7 +37,9 @@ FAMILY_OF_PROGRAM = {
     "gaussian_diag": "VVI",
     "gaussian_spherical": "VII",
     "conjugate": "VVV",
+    "dirichlet_process": "VVV",
     "richardson_green": "VVV",
+    "sparse": "VVV",
 }
 
 
@@ -119,21 +121,20 @@ def family_of(program: Program) -> tuple[str, bool]:
 
 
 def join(
-    problem: Problem,
-    program: Program,
+    ready: bayes.Ready,
     ml: MaximumLikelihood,
-    target: Target,
-    data: Data,
     found: Sequence[Mode],
-    settings: bayes.Settings,
-    key: Array,
+    settings: Settings,
+    rng: np.random.Generator,
     provenance: Mapping[str, Any],
     progress: Progress = silent,
+    record: Record | None = None,
 ) -> Both:
     """The Bayesian half, added to a maximum-likelihood fit."""
-    posterior = bayes.fit(target, data, ml, found, settings, key, progress)
+    posterior = bayes.fit(ready, ml, found, settings, rng, progress, record)
+    program = ready.target.program
     return Both(
-        problem,
+        ready.problem,
         program.name,
         program.sha256,
         family_of(program)[1],
@@ -149,36 +150,69 @@ def fit_both(
     k: int,
     *,
     priors: Mapping[str, object] | None,
-    settings: bayes.Settings,
+    settings: Settings,
     ml_settings: restarts.Settings,
     seed: np.random.Generator,
     provenance: Mapping[str, Any],
     progress: Progress = silent,
+    checkpoint: str | Path | None = None,
 ) -> Both:
-    """Fit k components by EM and by the program; the program compiles while EM runs."""
+    """Fit k components by EM and by the program; the program compiles while EM runs.
+
+    Raises:
+        InputError: what `bayes.prepare` refuses; a checkpoint that is of another run.
+    """
     check_components(k, problem)
-    target, data = bayes.prepare(problem, program, k, priors)
-    ahead(target, data, settings)
+    record = _record(checkpoint, k, settings, ml_settings, provenance)
+    ready = bayes.prepare(problem, program, k, priors)
+    ahead(ready, settings)
     progress("maximum likelihood", 0, 1)
     ml = restarts.fit(problem.table, k, family_of(program)[0], seed, ml_settings)
     progress("maximum likelihood", 1, 1)
-    key = jax_key(seed)
-    found = bayes.scout(target, data, ml, settings, key, progress)
-    return join(problem, program, ml, target, data, found, settings, key, provenance, progress)
+    rng = own_generator(seed)
+    found = bayes.scout(ready, ml, settings, rng, progress)
+    return join(ready, ml, found, settings, rng, provenance, progress, record)
 
 
-def ahead(target: Target, data: Data, settings: bayes.Settings) -> None:
+def _record(
+    path: str | Path | None,
+    k: int,
+    settings: Settings,
+    ml_settings: restarts.Settings,
+    provenance: Mapping[str, Any],
+) -> Record:
+    """The record of a run, kept in a file if one is named.
+
+    How many draws are wanted is no part of what run it is: a resumed run may go on longer.
+    """
+    if path is None:
+        return Record()
+    if settings.inference != "nuts":
+        raise InputError(
+            f"checkpoint={str(path)!r} is for inference='nuts'; {settings.inference!r} has nothing "
+            "to resume."
+        )
+    if provenance["seed"] is None or not provenance["model_sha256"]:
+        what = "an int as random_state" if provenance["seed"] is None else "a model with a source"
+        raise InputError(
+            f"checkpoint={str(path)!r} needs {what}, so that the same call can be told to be it."
+        )
+    told = {
+        name: provenance[name]
+        for name in ("data_sha256", "columns", "model", "model_sha256", "seed", "versions")
+    }
+    priors = provenance["options"].get("priors")
+    counts = {"num_chains": settings.num_chains, "num_warmup": settings.num_warmup}
+    own = {"n_components": k, "priors": priors, "n_init": ml_settings.n_init, **counts}
+    return Record(path, plain(told | own))
+
+
+def ahead(ready: bayes.Ready, settings: Settings) -> None:
     """Begin to compile the sampler in the background."""
     from bayesgmm.bayes import nuts
 
     if settings.inference == "nuts":
-        nuts.compile_ahead(target, data, settings.kernel)
-
-
-@float64
-def jax_key(seed: np.random.Generator) -> Array:
-    """A JAX key from a NumPy generator."""
-    return jax.random.key(int(seed.integers(2**63)))
+        nuts.compile_ahead(ready.target, ready.data)
 
 
 def provenance_of(

@@ -2,7 +2,7 @@
 
 import html
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
@@ -11,19 +11,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesgmm.bayes import posterior as bayes
+from bayesgmm.bayes import inference as bayes
 from bayesgmm.bayes.driver import Progress, silent
 from bayesgmm.bayes.loo import difference
 from bayesgmm.bayes.program import Program, load_model
+from bayesgmm.bayes.settings import Settings
 from bayesgmm.comparison import both as pair
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.summary import Summary, model_label
 from bayesgmm.comparison.verdicts import sentences
-from bayesgmm.comparison.words import columns, fixed, number
+from bayesgmm.comparison.words import INFERENCES, columns, fixed, number
 from bayesgmm.data.errors import InputError
 from bayesgmm.data.lines import wrapped
 from bayesgmm.data.plain import plain
-from bayesgmm.data.randomness import generator
+from bayesgmm.data.randomness import generator, own_generator
 from bayesgmm.data.ranges import component_range
 from bayesgmm.data.table import Table, read_table
 from bayesgmm.gaussian.families import families_for
@@ -85,6 +86,13 @@ class Comparison:
     families: Selection
     provenance: Mapping[str, Any]
     calibration: Calibration | None = None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was stopped before its end."""
+        return "interrupted_before_k" in self.provenance or any(
+            each.posterior.partial for each in self.fits
+        )
 
     @property
     def table(self) -> Table:
@@ -210,11 +218,9 @@ class Comparison:
         """What was fitted."""
         first, table = self.fits[0], self.table
         starts = max(each.ml.n_raced for each in self.fits)
-        how = (
-            f"NUTS {len(first.posterior.kept)} chains"
-            if first.posterior.inference == "nuts"
-            else "VI (approximate)"
-        )
+        how = INFERENCES[first.posterior.inference]
+        if first.posterior.inference == "nuts":
+            how += f" {len(first.posterior.kept)} chains"
         rows = f"{table.n_rows:,} rows"
         if table.row_weights is not None:
             rows += f" of total weight {table.total_weight:,.0f}"
@@ -235,7 +241,7 @@ class Comparison:
         ml_title = "maximum likelihood" if self.fits[0].same_likelihood else "Gaussian EM"
         width = max(map(len, ml))
         return [
-            f"{ml_title:>{width - 1}} | Bayes ({'NUTS' if nuts else 'variational'})",
+            f"{ml_title:>{width - 1}} | Bayes ({INFERENCES[self.fits[0].posterior.inference]})",
             *(f"{m}| {b}  {v}" for m, b, v in zip(ml, bayes, verdicts, strict=True)),
         ]
 
@@ -275,7 +281,7 @@ class Comparison:
         head = "".join(f'<th scope="col">{name}</th>' for name in names)
         body = "".join(self._html_row(row, nuts) for row in self.rows())
         left = "maximum likelihood" if self.fits[0].same_likelihood else "Gaussian EM"
-        right = "Bayes (NUTS)" if nuts else "Bayes (variational)"
+        right = f"Bayes ({INFERENCES[self.fits[0].posterior.inference]})"
         return (
             f'<table class="compare"><thead><tr><th></th><th colspan="5">{left}</th>'
             f'<th colspan="{len(names) - 6}">{right}</th></tr><tr>{head}</tr></thead>'
@@ -346,7 +352,7 @@ def compare(
         columns: columns of X to use.
         sample_weight: row weights (n,), or a column's name; counts only.
         criterion: "bic", "aic" or "icl"; chooses k among the converged fits.
-        inference: "nuts" or "vi".
+        inference: "nuts", "vi" or "laplace".
         num_chains, num_warmup, num_draws, max_draws: as of `BayesianMixture`.
         n_init: EM starts for each k.
         random_state: int, Generator or None.
@@ -357,7 +363,7 @@ def compare(
     """
     table = read_table(X, columns, sample_weight)  # type: ignore[arg-type]
     rng, seed = generator(random_state)
-    settings = bayes.Settings(inference, num_chains, num_warmup, num_draws, max_draws)
+    settings = Settings(inference, num_chains, num_warmup, num_draws, max_draws)
     ks = sorted({1, *component_range(n_components)})
     options = {
         "n_components": ks,
@@ -382,7 +388,7 @@ def run(
     program: Program,
     priors: Mapping[str, object] | None,
     criterion: str,
-    settings: bayes.Settings,
+    settings: Settings,
     n_init: int,
     rng: np.random.Generator,
     seed: int | None,
@@ -404,25 +410,26 @@ def run(
     for k in ks:
         check_components(k, problem)
     prepared = [bayes.prepare(problem, program, k, priors) for k in ks]
-    for target, data in prepared:
-        pair.ahead(target, data, settings)
+    for ready in prepared:
+        pair.ahead(ready, settings)
     family_name, _ = pair.family_of(program)
     progress("maximum likelihood", 0, 1)
     ml_settings = restarts.Settings(n_init=n_init)
     fits = restarts.fit_range(table, ks, family_name, rng, ml_settings, quiet=True)
     progress("maximum likelihood", 1, 1)
     provenance = pair.provenance_of(problem, program, seed, options)
-    keys = [pair.jax_key(rng) for _ in ks]
+    rngs = [own_generator(rng) for _ in ks]
     settings = replace(settings, look_early=True)
 
     interrupted = Event()
+    waiting: list[Future[Both]] = []
+    families = None
     with ThreadPoolExecutor(1) as pool:
         try:
-            waiting = []
-            for ml, ready, key in zip(fits, prepared, keys, strict=True):
+            for ml, ready, own in zip(fits, prepared, rngs, strict=True):
                 told = _told(progress, ml.n_components, interrupted)
-                found = bayes.scout(*ready, ml, settings, key, told)
-                both = (problem, program, ml, *ready, found, settings, key, provenance, told)
+                found = bayes.scout(ready, ml, settings, own, told)
+                both = (ready, ml, found, settings, own, provenance, told)
                 waiting.append(pool.submit(pair.join, *both))
             progress("covariance families", 0, 1)
             names = [member.name for member in families_for(len(table.columns))]
@@ -430,11 +437,20 @@ def run(
             families = scan(table, ks, names, rng, criterion, starts, known=fits)
             progress("covariance families", 1, 1)
             joined = [each.result() for each in waiting]
-        except BaseException:
+        except BaseException as error:
             interrupted.set()
             pool.shutdown(cancel_futures=True)
-            raise
+            joined = [each.result() for each in waiting if _succeeded(each)]
+            if not isinstance(error, KeyboardInterrupt) or len(joined) < 2:
+                raise
+            missing = [k for k in ks if k not in {each.n_components for each in joined}]
+            provenance |= {"interrupted_before_k": missing}
+            families = families or scan(table, ks, [family_name], rng, criterion, 1, known=fits)
     return Comparison(tuple(joined), criterion, families, provenance)
+
+
+def _succeeded(each: "Future[Both]") -> bool:
+    return each.done() and not each.cancelled() and each.exception() is None
 
 
 def _told(progress: Progress, k: int, interrupted: Event) -> Progress:
@@ -471,7 +487,7 @@ def _row(each: Both, best: Both, least: Mapping[str, float]) -> Row:
 
 def _weights(each: Both) -> dict[str, Any]:
     """Weights sorted by size within EM and within every draw, so that labels play no part."""
-    draws = each.posterior.sites["weights"][each.posterior.kept]
+    draws = each.posterior.cluster_weights
     ranked = -np.sort(-draws, axis=-1)
     return {
         "k": each.n_components,

@@ -7,7 +7,7 @@ import numpy as np
 
 from bayesgmm.bayes.diagnose import Thresholds
 from bayesgmm.comparison.both import Both
-from bayesgmm.comparison.words import fixed, listed
+from bayesgmm.comparison.words import INFERENCES, fixed, listed
 from bayesgmm.gaussian.families import family, family_label
 from bayesgmm.ml.calibration import Calibration, Coverage
 
@@ -147,7 +147,7 @@ def _approximation(comparison: "Comparison") -> tuple[Grid, list[str]]:
         c, s = each.posterior.margin.shape
         cells.append((str(c * s), fixed(each.posterior.diagnostics.pareto_k, 2)))
     grid = Grid(
-        "The variational approximation.",
+        f"The {INFERENCES[comparison.fits[0].posterior.inference]}.",
         ("k", "independent draws", "Pareto k-hat"),
         _rows(comparison, cells),
     )

@@ -64,7 +64,7 @@ def _sampler() -> Legend:
 def _approximation() -> Legend:
     limit = Thresholds().pareto_k
     return [
-        ("k-hat", f"error of the variational approximation; above {limit:g} it cannot be trusted"),
+        ("k-hat", f"error of the approximation; above {limit:g} it cannot be trusted"),
         ("verdict", "the worst that was found of the fit; see Verdicts"),
     ]
 

@@ -4,9 +4,9 @@ import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from bayesgmm.bayes import nuts, start
-from bayesgmm.bayes import posterior as bayes
+from bayesgmm.bayes import adaptation, start
 from bayesgmm.bayes.diagnose import Thresholds
+from bayesgmm.bayes.settings import Settings
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.verdicts import TIE, TIE_SE
 from bayesgmm.comparison.words import counted, listed
@@ -41,12 +41,27 @@ PRIORS: dict[str, tuple[str, ...]] = {
     ),
     "gaussian_diag": (_WEIGHTS, _MEANS, _SCALES),
     "gaussian_spherical": (_WEIGHTS, _MEANS, _SCALES),
+    "gaussian_noise": (
+        "for the weights, Dirichlet with concentration {weights} for every cluster and {noise} for "
+        "the background, which is uniform over the box of the data (Banfield and Raftery 1993)",
+        _MEANS,
+        _SCALES,
+        _CORRELATIONS,
+    ),
+    "sparse": (f"{_WEIGHTS} (Rousseau and Mengersen 2011)", _MEANS, _SCALES, _CORRELATIONS),
+    "dirichlet_process": (
+        "for the weights, sticks broken at Beta(1, alpha) fractions (Sethuraman 1994), k of them "
+        "(Ishwaran and James 2001), with alpha gamma of shape {alpha_shape} and rate {alpha_rate}",
+        _MEANS,
+        _SCALES,
+        _CORRELATIONS,
+    ),
     "conjugate": (
         _WEIGHTS,
-        "for the means, given the variances, normal with mean {location} and precision {kappa} "
-        "times that of the component",
-        "for the variances, inverse gamma with shape {shape} and rate {rate} "
-        "(Fraley and Raftery 2007)",
+        "for the means, given the covariance matrices, normal with mean {location} and precision "
+        "{kappa} times that of the component",
+        "for the covariance matrices, inverse Wishart with {nu} degrees of freedom and scale "
+        "{scale} (Fraley and Raftery 2007)",
     ),
     "richardson_green": (
         _WEIGHTS,
@@ -67,7 +82,8 @@ _COMPUTED = {
     "location": "the mid-range of its column",
     "spread": "the column's range",
     "sd": "the column's standard deviation",
-    "rate": "(s/k)², s being the column's standard deviation",
+    "nu": "d + 2",
+    "scale": "S k^(-2/d), S being the covariance matrix of the data",
 }
 
 
@@ -76,7 +92,7 @@ def methods(comparison: "Comparison") -> list[str]:
     return [
         _maximum_likelihood(comparison),
         _priors(comparison),
-        _nuts(comparison) if _sampled(comparison) else _variational(comparison),
+        _INFERENCE[comparison.fits[0].posterior.inference](comparison),
         _choice(comparison),
         _software(comparison),
     ]
@@ -87,10 +103,6 @@ def spans(ks: Sequence[int]) -> str:
     if len(ks) > 2 and list(ks) == list(range(ks[0], ks[-1] + 1)):
         return f"{ks[0]} to {ks[-1]}"
     return listed([str(k) for k in ks])
-
-
-def _sampled(comparison: "Comparison") -> bool:
-    return comparison.fits[0].posterior.inference == "nuts"
 
 
 def _maximum_likelihood(comparison: "Comparison") -> str:
@@ -167,7 +179,7 @@ def _keywords(both: Both) -> dict[str, str]:
 
 def _nuts(comparison: "Comparison") -> str:
     options = comparison.provenance.get("options", {})
-    limits, kernel = Thresholds(), nuts.Settings()
+    limits = Thresholds()
     chains, _ = comparison.fits[0].posterior.margin.shape
     lengths = sorted({each.posterior.margin.shape[1] for each in comparison.fits})
     drawn = " to ".join(dict.fromkeys(f"{n:,}" for n in (lengths[0], lengths[-1])))
@@ -176,7 +188,7 @@ def _nuts(comparison: "Comparison") -> str:
         "weighed by their Laplace mass. In the modes that hold at least "
         f"{100 * start.MIN_MASS:g} % of it, {chains} chains of the No-U-Turn Sampler (Hoffman and "
         "Gelman 2014) were started, jittered, in coordinates whitened by the curvature there. "
-        f"After stages of {options.get('num_warmup') or kernel.num_warmup} warm-up iterations each "
+        f"After stages of {_stages(options.get('num_warmup'))} warm-up iterations each "
         f"chain made {drawn} draws, until bulk and tail effective sample sizes of all "
         f"label-invariant quantities reached {limits.ess:g} and their R-hat fell to "
         f"{limits.r_hat:g} (Vehtari et al. 2021), or the budget was spent. E-BFMI (Betancourt "
@@ -184,13 +196,30 @@ def _nuts(comparison: "Comparison") -> str:
     )
 
 
+def _stages(num_warmup: int | None) -> str:
+    settings = adaptation.Settings(num_warmup)
+    return " or ".join(dict.fromkeys(str(settings.steps(stage)) for stage in (0, 1)))
+
+
 def _variational(comparison: "Comparison") -> str:
-    guide = bayes.Settings().guide.replace("_", "-")
+    guide = Settings().guide.replace("_", "-")
     return (
         "For each k the posterior's modes were sought from EM's optima and from random starts. At "
         f"the mode of the largest Laplace mass a {guide} normal approximation of the unconstrained "
         "parameters was started at the Laplace approximation and fitted by stochastic gradients of "
         "the evidence lower bound (Kucukelbir et al. 2017). It was checked by the Pareto k-hat of "
+        f"its importance ratios (Yao et al. 2018), which should not exceed {Thresholds().pareto_k}."
+        f" {_undecided(comparison)}{_relabelled()}"
+    )
+
+
+def _laplace(comparison: "Comparison") -> str:
+    return (
+        "For each k the posterior's modes were sought from EM's optima and from random starts. In "
+        "those that hold at least "
+        f"{100 * start.MIN_MASS:g} % of the Laplace mass the posterior of the unconstrained "
+        "parameters was approximated by normal distributions with the inverse curvature as "
+        "covariance (Tierney and Kadane 1986). It was checked by the Pareto k-hat of "
         f"its importance ratios (Yao et al. 2018), which should not exceed {Thresholds().pareto_k}."
         f" {_undecided(comparison)}{_relabelled()}"
     )
@@ -213,8 +242,9 @@ def _relabelled() -> str:
 
 
 def _choice(comparison: "Comparison") -> str:
-    corrected = "" if _sampled(comparison) else ", corrected for the approximation"
-    by = "" if _sampled(comparison) else " (Magnusson et al. 2019)"
+    sampled = comparison.fits[0].posterior.inference == "nuts"
+    corrected = "" if sampled else ", corrected for the approximation"
+    by = "" if sampled else " (Magnusson et al. 2019)"
     types = list(dict.fromkeys(cell.covariance_type for cell in comparison.families.cells))
     counts = (
         " Of a row that stands for several, one unit was left out."
@@ -241,3 +271,6 @@ def _software(comparison: "Comparison") -> str:
         f"Computations used bayesgmm {versions['bayesgmm']} in double precision, with {others}, "
         f"and ArviZ {versions['arviz']} (Kumar et al. 2019) for diagnostics and PSIS-LOO{seed}."
     )
+
+
+_INFERENCE = {"nuts": _nuts, "vi": _variational, "laplace": _laplace}

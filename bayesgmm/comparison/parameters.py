@@ -1,16 +1,17 @@
 """One row per parameter: the maximum-likelihood estimate beside the posterior."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
 from bayesgmm.bayes.diagnose import ess
+from bayesgmm.bayes.structure import WEIGHTS
 from bayesgmm.comparison.both import Both
 from bayesgmm.gaussian.mixture import Mixture
-from bayesgmm.ml.places import Place, places
-from bayesgmm.ml.quantities import quantities
+from bayesgmm.ml.places import SHARED, Place, places
+from bayesgmm.ml.quantities import Quantities, quantities
 
 LEVEL = 0.95
 
@@ -20,7 +21,7 @@ class Parameter:
     """A parameter in the user's units; NaN where a value does not exist.
 
     Attributes:
-        component: 1 to k, or 0 for a parameter that all components share.
+        component: 1 to k, k + 1 for a background, or 0 for a parameter that all components share.
         name: "weight", "mean", "sd", "corr", or the entry of a program's own site.
         column: the data's column, or "".
         ml: maximum-likelihood estimate.
@@ -64,7 +65,7 @@ def parameters(both: Both) -> list[Parameter]:
 
 
 def _of_gaussian(both: Both, draws: Mixture) -> Iterator[Parameter]:
-    drawn, estimates = quantities(draws), quantities(both.ml.mixture)
+    drawn, estimates = _drawn(draws), quantities(both.ml.mixture)
     errors, ends = both.errors.values, both.boot_ends
     columns, k = both.problem.table.columns, both.n_components
     for place in places(both.ml.family, k, columns, free=not both.same_likelihood):
@@ -76,21 +77,51 @@ def _of_gaussian(both: Both, draws: Mixture) -> Iterator[Parameter]:
         yield row
 
 
+def _drawn(draws: Mixture) -> Quantities:
+    """The quantities of draws; where they have no correlations, no matrices are made."""
+    if not draws.is_diagonal:
+        return quantities(draws)
+    d = draws.means.shape[-1]
+    shape = (*draws.means.shape, d)
+    unit, unknown = np.broadcast_to(np.eye(d), shape), np.broadcast_to(np.nan, shape)
+    return Quantities(draws.weights, draws.means, draws.scale_tril, unit, unknown)
+
+
 def _of_program(both: Both) -> Iterator[Parameter]:
     """A program of another family: its own sites; only the weights have a Gaussian counterpart."""
-    posterior = both.posterior
+    posterior, k, columns = both.posterior, both.n_components, both.problem.table.columns
     axes = dict(posterior.structure.cluster_axes)
-    for j in range(both.n_components):
+    for j in range(k):
         for name, axis in axes.items():
             values = np.take(posterior.sites[name][posterior.kept], j, axis=axis)
-            flat = values.reshape(*values.shape[:2], -1)
-            for e in range(flat.shape[-1]):
-                is_weight = name == "weights"
-                ml = both.ml.mixture.weights[j] if is_weight else np.nan
-                se = both.errors.weights[j] if is_weight else np.nan
-                entry = "weight" if is_weight else name + (f"[{e}]" if flat.shape[-1] > 1 else "")
-                place = Place(j + 1, entry, "", "", ())
-                yield _row(place, ml, se, flat[:, :, e])
+            if name == WEIGHTS:
+                ml, se = float(both.ml.mixture.weights[j]), float(both.errors.weights[j])
+                yield _row(Place(j + 1, "weight", "", "", ()), ml, se, values)
+            else:
+                yield from _entries(Place(j + 1, name, "", "", ()), values, columns)
+    if posterior.structure.background:
+        weight = posterior.sites[WEIGHTS][posterior.kept][..., k]
+        yield _row(Place(k + 1, "weight", "", "", ()), np.nan, np.nan, weight)
+    for name in posterior.structure.shared:
+        values = posterior.sites[name][posterior.kept]
+        yield from _entries(Place(SHARED, name, "", "", ()), values, columns)
+
+
+def _entries(
+    place: Place, values: Float[np.ndarray, "c s *rest"], columns: Sequence[str]
+) -> Iterator[Parameter]:
+    """A row for each entry of a site that the program does not fix."""
+    shape = values.shape[2:]
+    for entry in np.ndindex(shape):
+        drawn = values[(..., *entry)]
+        if np.ptp(drawn) == 0 and values.size > drawn.size:
+            continue
+        if shape == (len(columns),):
+            own = place._replace(column=columns[entry[0]] if len(columns) > 1 else "")
+        else:
+            index = f"[{', '.join(str(i + 1) for i in entry)}]" if entry else ""
+            own = place._replace(name=place.name + index)
+        yield _row(own, np.nan, np.nan, drawn)
 
 
 def _row(place: Place, ml: float, se: float, draws: Float[np.ndarray, "c s"]) -> Parameter:

@@ -80,7 +80,7 @@ def _clusters(both: Both) -> Picture:
 
 
 def _weights(both: Both) -> Picture:
-    draws = both.posterior.sites["weights"][both.posterior.kept]
+    draws = both.posterior.cluster_weights
     parts = [
         f"component {j + 1}: maximum likelihood {number(weight, 0.01)}, posterior mean "
         f"{number(draws[..., j].mean(), 0.01)} (sd {number(draws[..., j].std(), 0.01)})"

@@ -2,16 +2,20 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
+from bayesgmm.bayes.crossing import Crossed
 from bayesgmm.bayes.diagnose import Thresholds
 from bayesgmm.bayes.draws import Draws
-from bayesgmm.bayes.posterior import Crossed, prepare, rebuild
-from bayesgmm.bayes.program import Latent, Program, Structure
+from bayesgmm.bayes.inference import prepare
+from bayesgmm.bayes.loo import Loo, assembled
+from bayesgmm.bayes.posterior import Posterior
+from bayesgmm.bayes.program import Program
+from bayesgmm.bayes.structure import WEIGHTS, Latent, Structure
 from bayesgmm.comparison.both import Both
 from bayesgmm.data.errors import InputError
 from bayesgmm.data.plain import plain
@@ -24,6 +28,9 @@ from bayesgmm.ml.quantities import Quantities
 from bayesgmm.ml.uncertainty import StandardErrors
 
 CHAIN = ("chain", "draw")
+EVERY = "cluster_or_background"
+BACKGROUND = 0
+"""The coordinate of a background component, beside clusters 1 to k."""
 MIXTURE_DIMS: dict[str, tuple[str, ...]] = {
     "weights": ("cluster",),
     "means": ("cluster", "feature"),
@@ -36,28 +43,38 @@ def to_tree(both: Both) -> xr.DataTree:
 
     Relabelled draws are in `posterior`; the same as Gaussian mixtures in `mixture`; unconstrained
     draws with their relabelling in `unconstrained`; the maximum-likelihood fit in
-    `maximum_likelihood`; memberships in `membership`.
+    `maximum_likelihood`; memberships in `membership`; log densities of a few rows in `held`. Where
+    log densities of all draws and rows would take too much memory there is no `log_likelihood`, and
+    draws that are not normal mixtures bring their `loo`.
     """
     posterior, table = both.posterior, both.problem.table
+    every = _components(both)
     groups = {
         "/posterior": _posterior(both),
         "/sample_stats": _stats(both),
-        "/log_likelihood": xr.Dataset({"X": ((*CHAIN, "obs_id"), posterior.log_likelihood)}),
+        "/held": xr.Dataset({"log_density": ((*CHAIN, "held"), posterior.crossed.held)}),
         "/observed_data": xr.Dataset({"X": (("obs_id", "feature"), table.X)}),
         "/constant_data": xr.Dataset({"row_weights": (("obs_id",), both.problem.row_weights)}),
-        "/membership": xr.Dataset({"mean": (("obs_id", "cluster"), posterior.membership)}),
+        "/membership": xr.Dataset({"mean": (("obs_id", every), posterior.membership)}),
         "/unconstrained": xr.Dataset(
             {
                 "z": ((*CHAIN, "parameter"), posterior.draws.z),
-                "order": ((*CHAIN, "cluster"), posterior.order),
+                "order": ((*CHAIN, every), posterior.order),
             }
         ),
         "/maximum_likelihood": _ml_dataset(both),
     }
+    if posterior.log_likelihood is not None:
+        values = ((*CHAIN, "obs_id"), posterior.log_likelihood)
+        groups["/log_likelihood"] = xr.Dataset({"X": values})
+    elif posterior.mixture is None:
+        groups["/loo"] = _loo(posterior.loo)
     if posterior.mixture is not None:
-        arrays = posterior.mixture._asdict().items()
         groups["/mixture"] = xr.Dataset(
-            {name: ((*CHAIN, *MIXTURE_DIMS[name]), values) for name, values in arrays}
+            {
+                name: ((*CHAIN, *MIXTURE_DIMS[name][: values.ndim - 2]), values)
+                for name, values in posterior.mixture._asdict().items()
+            }
         )
     coords = _coords(both)
     labelled = {
@@ -73,17 +90,28 @@ def to_tree(both: Both) -> xr.DataTree:
     return tree
 
 
+def _components(both: Both) -> str:
+    """The dimension of what has an entry for each component of the mixture."""
+    return EVERY if both.posterior.structure.background else "cluster"
+
+
 def _coords(both: Both) -> dict[str, Any]:
     c, s = both.posterior.margin.shape
-    columns = list(both.problem.table.columns)
+    columns, clusters = list(both.problem.table.columns), np.arange(1, both.n_components + 1)
     return {
         "chain": np.arange(c),
         "draw": np.arange(s),
-        "cluster": np.arange(1, both.n_components + 1),
+        "cluster": clusters,
+        EVERY: np.append(clusters, BACKGROUND),
         "feature": columns,
         "feature_bis": columns,
         "obs_id": np.arange(both.problem.table.n_rows),
     }
+
+
+def _loo(found: Loo) -> xr.Dataset:
+    parts = {"elpd": found.pointwise, "pareto_k": found.pareto_k, "p": found.p_pointwise}
+    return xr.Dataset({name: (("obs_id",), values) for name, values in parts.items()})
 
 
 def _posterior(both: Both) -> xr.Dataset:
@@ -91,18 +119,21 @@ def _posterior(both: Both) -> xr.Dataset:
     d = len(both.problem.table.columns)
     variables = {}
     for name, values in both.posterior.sites.items():
-        dims = _site_dims(name, values.shape[2:], axes.get(name), d)
+        cluster = _components(both) if name == WEIGHTS else "cluster"
+        dims = _site_dims(name, values.shape[2:], axes.get(name), d, cluster)
         variables[name] = ((*CHAIN, *dims), values)
     return xr.Dataset(variables)
 
 
-def _site_dims(name: str, shape: tuple[int, ...], axis: int | None, d: int) -> list[str]:
+def _site_dims(
+    name: str, shape: tuple[int, ...], axis: int | None, d: int, cluster: str
+) -> list[str]:
     """`cluster` for the component axis, `feature` for axes as long as the columns are many."""
     free = iter(("feature", "feature_bis"))
     dims = []
     for i, size in enumerate(shape):
         if axis is not None and i == len(shape) + axis:
-            dims.append("cluster")
+            dims.append(cluster)
         else:
             dims.append(next(free, f"{name}_dim_{i}") if size == d else f"{name}_dim_{i}")
     return dims
@@ -114,6 +145,7 @@ def _stats(both: Both) -> xr.Dataset:
         "lp": posterior.draws.log_posterior,
         "margin": posterior.margin,
         "n_occupied": posterior.n_occupied,
+        "log_likelihood": posterior.crossed.log_likelihood,
         **posterior.draws.stats,
     }
     if posterior.draws.log_approximation is not None:
@@ -188,14 +220,18 @@ def _attributes(both: Both) -> dict[str, str]:
             "same_likelihood": both.same_likelihood,
             "inference": posterior.inference,
             "modes": posterior.modes,
+            "partial": posterior.partial,
             "thresholds": asdict(posterior.thresholds),
             "structure": {
                 "k": structure.k,
-                "latents": [(latent.name, latent.shape) for latent in structure.latents],
+                "latents": [astuple(latent) for latent in structure.latents],
                 "mixture": structure.mixture,
                 "cluster_axes": structure.cluster_axes,
                 "shared": structure.shared,
                 "gaussian": structure.gaussian,
+                "diagonal": structure.diagonal,
+                "background": structure.background,
+                "by_row": structure.by_row,
             },
         },
         "ml": {
@@ -229,15 +265,17 @@ def from_tree(tree: xr.DataTree) -> Both:
     problem = _problem(tree)
     fitted = _ml(tree["maximum_likelihood"].dataset, ml)
     structure = _structure(model["structure"])
-    part = _crossed(tree)
-    posterior = rebuild(
-        part,
+    posterior = Posterior.of(
         structure,
         model["inference"],
-        _array(tree, "membership/mean"),
-        problem.row_weights,
-        tuple((origin, share) for origin, share in model["modes"]),
+        _crossed(tree),
+        problem.X,
+        np.array(problem.row_weights),
         Thresholds(**model["thresholds"]),
+        partial=model["partial"],
+        modes=tuple((origin, share) for origin, share in model["modes"]),
+        known_membership=_array(tree, "membership/mean"),
+        known_loo=_known_loo(tree, problem),
     )
     dataset = tree["maximum_likelihood"].dataset
     errors = StandardErrors(
@@ -278,12 +316,23 @@ def _array(tree: xr.DataTree, path: str) -> np.ndarray:
 def _structure(told: Mapping[str, Any]) -> Structure:
     return Structure(
         told["k"],
-        tuple(Latent(name, tuple(shape)) for name, shape in told["latents"]),
+        tuple(Latent(name, tuple(shape), axis) for name, shape, axis in told["latents"]),
         told["mixture"],
         tuple((name, axis) for name, axis in told["cluster_axes"]),
         tuple(told["shared"]),
         told["gaussian"],
+        told["diagonal"],
+        told["background"],
+        told["by_row"],
     )
+
+
+def _known_loo(tree: xr.DataTree, problem: Problem) -> Loo | None:
+    if "loo" not in tree.children:
+        return None
+    elpd, pareto_k, p = (_array(tree, f"loo/{name}") for name in ("elpd", "pareto_k", "p"))
+    n_draws = _array(tree, "sample_stats/lp").size
+    return assembled(elpd, pareto_k, p, np.array(problem.row_weights), n_draws)
 
 
 def _mixture(dataset: xr.Dataset, prefix: str = "") -> Mixture:
@@ -324,7 +373,8 @@ def _ml(dataset: xr.Dataset, told: Mapping[str, Any]) -> MaximumLikelihood:
 
 def _crossed(tree: xr.DataTree) -> Crossed:
     stats = {str(name): array.values for name, array in tree["sample_stats"].data_vars.items()}
-    own = {name: stats.pop(name, None) for name in ("lp", "margin", "n_occupied", "log_q")}
+    names = ("lp", "margin", "n_occupied", "log_q", "log_likelihood")
+    own = {name: stats.pop(name, None) for name in names}
     mixture = _mixture(tree["mixture"].dataset) if "mixture" in tree.children else None
     return Crossed(
         Draws(_array(tree, "unconstrained/z"), own["lp"], own["log_q"], stats),
@@ -333,7 +383,9 @@ def _crossed(tree: xr.DataTree) -> Crossed:
         _array(tree, "unconstrained/order"),
         own["margin"],
         own["n_occupied"],
-        _array(tree, "log_likelihood/X"),
+        own["log_likelihood"],
+        _array(tree, "held/log_density"),
+        _array(tree, "log_likelihood/X") if "log_likelihood" in tree.children else None,
     )
 
 
@@ -354,5 +406,6 @@ def with_program(both: Both, program: Program) -> Both:
             f"{program.sha256[:12]}, and {both.model_sha256[:12]} was fitted."
         )
     priors = both.provenance.get("options", {}).get("priors")
-    target, data = prepare(both.problem, program, both.n_components, priors)
-    return replace(both, posterior=replace(both.posterior, target=target, data=data))
+    ready = prepare(both.problem, program, both.n_components, priors)
+    posterior = replace(both.posterior, target=ready.target, data=ready.data)
+    return replace(both, posterior=posterior)

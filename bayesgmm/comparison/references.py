@@ -9,6 +9,8 @@ REFERENCES = {
     "Arthur and Vassilvitskii 2007": "Arthur, D. and Vassilvitskii, S. (2007). k-means++: the "
     "advantages of careful seeding. Proceedings of the 18th Annual ACM-SIAM Symposium on Discrete "
     "Algorithms, 1027-1035.",
+    "Banfield and Raftery 1993": "Banfield, J. D. and Raftery, A. E. (1993). Model-based Gaussian "
+    "and non-Gaussian clustering. Biometrics 49, 803-821.",
     "Betancourt 2016": "Betancourt, M. (2016). Diagnosing suboptimal cotangent disintegrations in "
     "Hamiltonian Monte Carlo. arXiv:1604.00695.",
     "Biernacki, Celeux and Govaert 2000": "Biernacki, C., Celeux, G. and Govaert, G. (2000). "
@@ -24,6 +26,8 @@ REFERENCES = {
     "Hoffman and Gelman 2014": "Hoffman, M. D. and Gelman, A. (2014). The No-U-Turn Sampler: "
     "adaptively setting path lengths in Hamiltonian Monte Carlo. Journal of Machine Learning "
     "Research 15, 1593-1623.",
+    "Ishwaran and James 2001": "Ishwaran, H. and James, L. F. (2001). Gibbs sampling methods for "
+    "stick-breaking priors. Journal of the American Statistical Association 96, 161-173.",
     "Juarez and Steel 2010": "Juarez, M. A. and Steel, M. F. J. (2010). Model-based clustering of "
     "non-Gaussian panel data based on skew-t distributions. Journal of Business and Economic "
     "Statistics 28, 52-66.",
@@ -53,10 +57,18 @@ REFERENCES = {
     "Richardson and Green 1997": "Richardson, S. and Green, P. J. (1997). On Bayesian analysis of "
     "mixtures with an unknown number of components. Journal of the Royal Statistical Society B "
     "59, 731-792.",
+    "Rousseau and Mengersen 2011": "Rousseau, J. and Mengersen, K. (2011). Asymptotic behaviour of "
+    "the posterior distribution in overfitted mixture models. Journal of the Royal Statistical "
+    "Society B 73, 689-710.",
     "Schwarz 1978": "Schwarz, G. (1978). Estimating the dimension of a model. Annals of Statistics "
     "6, 461-464.",
+    "Sethuraman 1994": "Sethuraman, J. (1994). A constructive definition of Dirichlet priors. "
+    "Statistica Sinica 4, 639-650.",
     "Stephens 2000": "Stephens, M. (2000). Dealing with label switching in mixture models. Journal "
     "of the Royal Statistical Society B 62, 795-809.",
+    "Tierney and Kadane 1986": "Tierney, L. and Kadane, J. B. (1986). Accurate approximations for "
+    "posterior moments and marginal densities. Journal of the American Statistical Association 81, "
+    "82-86.",
     "Ueda et al. 2000": "Ueda, N., Nakano, R., Ghahramani, Z. and Hinton, G. E. (2000). SMEM "
     "algorithm for mixture models. Neural Computation 12, 2109-2128.",
     "Varadhan and Roland 2008": "Varadhan, R. and Roland, C. (2008). Simple and globally "

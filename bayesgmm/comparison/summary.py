@@ -10,7 +10,7 @@ import pandas as pd
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.parameters import Parameter, parameters
 from bayesgmm.comparison.tables import Column, Row, grouped, heading, row_label
-from bayesgmm.comparison.words import fixed, number
+from bayesgmm.comparison.words import INFERENCES, fixed, number
 from bayesgmm.data.lines import wrapped
 from bayesgmm.data.plain import plain
 from bayesgmm.gaussian.families import family_label
@@ -163,12 +163,18 @@ class Summary:
         reasons = enumerate(self.both.errors.reasons, 1)
         lines += [f"No standard errors for component {j}: {why}." for j, why in reasons if why]
         lines += [self._agreement()] if self.both.same_likelihood else []
+        shared = self.both.posterior.structure.shared
+        lines += (
+            [f"Shared by all components, not relabelled: {', '.join(shared)}."] if shared else []
+        )
         return [*lines, self._certainty()]
 
     def _components(self) -> list[int]:
         return list(dict.fromkeys(row.component for row in self.rows))
 
     def _heading(self, component: int) -> str:
+        if component > self.both.n_components:
+            return "background"
         return heading(component, self.both.ml.counts)
 
     def _agreement(self) -> str:
@@ -210,7 +216,7 @@ def headline(both: Both) -> list[str]:
             f"divergences {found.divergences}"
         )
     else:
-        numbers = f"variational approximation, Pareto k-hat {fixed(found.pareto_k, 2)}"
+        numbers = f"{INFERENCES[posterior.inference]}, Pareto k-hat {fixed(found.pareto_k, 2)}"
     return [
         title,
         f"{numbers}, ambiguous draws {100 * found.ambiguous:.0f} %, {occupied}",

@@ -33,6 +33,7 @@ def sentences(comparison: "Comparison") -> list[str]:
         *_criteria(comparison),
         *_prediction(comparison),
         *_undecided(comparison),
+        *_interrupted(comparison),
         *_edge(comparison),
         *_families(comparison),
         "LOO ranks predictions; BIC and ICL count clusters by approximation; AIC and BIC lose "
@@ -115,6 +116,14 @@ def _strength(gap: float, se: float) -> str:
     if gap < TIE or gap < se:
         return "no better than"
     return "weakly over" if gap < 3 * se else "over"
+
+
+def _interrupted(comparison: "Comparison") -> list[str]:
+    if not comparison.interrupted:
+        return []
+    missing = comparison.provenance.get("interrupted_before_k") or []
+    not_fitted = f"k = {listed([str(k) for k in missing])} not fitted, " if missing else ""
+    return [f"! Interrupted: {not_fitted}and the last of the others perhaps cut short."]
 
 
 def _undecided(comparison: "Comparison") -> list[str]:

@@ -164,8 +164,7 @@ def weights(both: Both) -> "Figure":
     """Weights: estimate and standard error beside the posterior."""
     from bayesgmm import plots
 
-    posterior = both.posterior
-    draws = posterior.sites["weights"][posterior.kept]
+    draws = both.posterior.cluster_weights
     flat = draws.reshape(-1, draws.shape[-1])
     return _figure(plots.weights(both.ml.mixture.weights, both.errors.weights, flat))
 

@@ -3,6 +3,11 @@
 import math
 from collections.abc import Sequence
 
+INFERENCES = {
+    "nuts": "NUTS",
+    "vi": "variational approximation",
+    "laplace": "Laplace approximation",
+}
 SMALL = 1e-6  # a spread below it needs more decimals than a table has room for
 
 

@@ -11,10 +11,10 @@ from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
 from bayesgmm import store
-from bayesgmm.bayes import posterior as bayes
 from bayesgmm.bayes.diagnose import Thresholds
 from bayesgmm.bayes.driver import Progress, silent
 from bayesgmm.bayes.program import load_model
+from bayesgmm.bayes.settings import Settings
 from bayesgmm.comparison import both as pair
 from bayesgmm.comparison import record, views
 from bayesgmm.comparison.both import Both
@@ -38,21 +38,25 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
 
     Args:
         n_components: number of components, k.
-        model: name of a program ("gaussian", "gaussian_tied", "gaussian_diag",
-            "gaussian_spherical", "student_t", "richardson_green", "conjugate"), path of a
-            Python file that defines
-            `model(X, k, ...)`, or such a NumPyro function.
+        model: name of a program (`bayesgmm models` lists them: "gaussian", "gaussian_tied",
+            "gaussian_diag", "gaussian_spherical", "student_t", "gaussian_noise", "sparse",
+            "dirichlet_process", "richardson_green", "conjugate"), path of a Python file that
+            defines `model(X, k, ...)`, or such a NumPyro function.
         priors: values for the program's keywords, such as {"weights": 2}.
-        inference: "nuts" (sampling) or "vi" (variational, labelled approximate).
+        inference: "nuts" (sampling), "vi" (variational) or "laplace" (normal at the modes); the
+            last two are approximations, and say by Pareto k-hat how good.
         num_chains: chains, side by side on the cores there are.
-        num_warmup: steps of adaptation; by default 250, repeated as long as it
-            pays, at most 3 times.
+        num_warmup: steps of each stage of the adaptation; by default 100, and stages of 250 after
+            it as long as they pay.
         num_draws: draws of each chain, at least; sampling runs on by itself until the effective
             sample sizes of label-invariant quantities reach 400 and R-hat 1.01.
         max_draws: draws of each chain, at most; 4 num_draws by default. Where the first draws show
-            that the budget cannot be enough, it is not spent.
+            that the budget cannot be enough, it is not spent. An interrupt (Ctrl-C) keeps what
+            was drawn, and the verdict says so.
         guide: "full_rank", "low_rank" or "mean_field", for "vi".
         n_init: EM starts.
+        checkpoint: a file in which NUTS keeps its chains every few seconds; after the process was
+            killed the same call goes on from there, and ends in the same bits.
         thresholds: when the verdict raises a flag.
         random_state: int, Generator or None.
         progress: called with what is being done, how much is done, and how much there is.
@@ -62,7 +66,10 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
         ml_: the maximum-likelihood fit.
         verdict_: flags, worst first, each with its number, meaning and remedy.
         diagnostics_: the numbers behind them.
-        labels_: most probable component of each fitted row.
+        labels_: most probable component of each fitted row; -1 for a background.
+
+    Memory: draws are kept, and log densities of every draw and row up to 128 MiB; above that they
+    are computed again where they are needed, block by block.
     """
 
     def __init__(
@@ -78,6 +85,7 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
         max_draws: int | None = None,
         guide: str = "full_rank",
         n_init: int = 60,
+        checkpoint: str | Path | None = None,
         thresholds: Thresholds | None = None,
         random_state: object = None,
         progress: Progress | None = None,
@@ -92,6 +100,7 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
         self.max_draws = max_draws
         self.guide = guide
         self.n_init = n_init
+        self.checkpoint = checkpoint
         self.thresholds = thresholds
         self.random_state = random_state
         self.progress = progress
@@ -115,12 +124,16 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
                 "sample_weight holds weights that are not counts, for which a posterior is not "
                 "defined; give counts."
             )
+        if self.checkpoint is not None and self.random_state is None:
+            raise InputError(
+                f"checkpoint={str(self.checkpoint)!r} needs an int as random_state, so that the "
+                "same call can be told to be it."
+            )
         rng, seed = generator(self.random_state)
         program, problem = load_model(self.model), Problem.of(table)
         own = self.get_params()
-        options = {
-            name: own[name] for name in own if name not in ("model", "random_state", "progress")
-        }
+        apart = ("model", "random_state", "progress", "checkpoint")
+        options = {name: own[name] for name in own if name not in apart}
         options["thresholds"] = None
         self._adopt(
             pair.fit_both(
@@ -133,13 +146,14 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
                 seed=rng,
                 provenance=pair.provenance_of(problem, program, seed, options),
                 progress=self.progress or silent,
+                checkpoint=self.checkpoint,
             )
         )
         self._remember(X, table)
         return self
 
-    def _settings(self) -> bayes.Settings:
-        return bayes.Settings(
+    def _settings(self) -> Settings:
+        return Settings(
             self.inference,
             self.num_chains,
             self.num_warmup,
@@ -159,9 +173,13 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
 
     @property
     def labels_(self) -> Int[np.ndarray, " n"]:
-        """The most probable component of each fitted row."""
+        """The most probable component of each fitted row; -1 for a background."""
         check_is_fitted(self, "both_")
-        return self.both_.posterior.membership.argmax(1)
+        return self._most_probable(self.both_.posterior.membership)
+
+    def _most_probable(self, membership: Float[np.ndarray, "n k"]) -> Int[np.ndarray, " n"]:
+        labels = membership.argmax(1)
+        return np.where(labels < self.both_.n_components, labels, -1)
 
     @property
     def posterior_(self) -> "xr.DataTree":
@@ -178,12 +196,12 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
         return self.both_.posterior.loo
 
     def predict_proba(self, X: object) -> Float[np.ndarray, "n k"]:
-        """Posterior mean membership of each row, shape (n, k)."""
+        """Posterior mean membership of each row, shape (n, k); a background comes last."""
         return self._predict(X).membership
 
     def predict(self, X: object) -> Int[np.ndarray, " n"]:
-        """The component of largest posterior mean membership."""
-        return self.predict_proba(X).argmax(1)
+        """The component of largest posterior mean membership; -1 for a background."""
+        return self._most_probable(self.predict_proba(X))
 
     def score_samples(self, X: object) -> Float[np.ndarray, " n"]:
         """Log posterior predictive density of each row."""

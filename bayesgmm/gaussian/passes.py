@@ -16,7 +16,12 @@ from jaxtyping import Float
 from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.mixture import Mixture
 from bayesgmm.gaussian.sweep import Frame, Statistics, natural, sweep, unpack
-from bayesgmm.gaussian.whitened import whitened_statistics, whitened_sweep, whitening
+from bayesgmm.gaussian.whitened import (
+    whitened_slope,
+    whitened_statistics,
+    whitened_sweep,
+    whitening,
+)
 
 WHITEN_COLUMNS, WHITEN_COMPONENTS = 50, 4
 WHITEN_CONDITION = 1e6
@@ -32,20 +37,27 @@ class Pass:
         run: from that, rows, their weights and the frame to the log-likelihood in the frame, and
             sums over rows.
         statistics: from the sums, the mixture and the frame to expected sufficient statistics.
+        slope: from the sums and the first argument of `run` to the derivative of the log-likelihood
+            with respect to it.
     """
 
     durable_name: str
     prepare: Callable[[Mixture, Frame], Any]
     run: Callable[[Any, Array, Array, Frame], tuple[Array, Array]]
     statistics: Callable[[Array, Mixture, Frame], Statistics]
+    slope: Callable[[Array, Any], Any]
 
 
 def _unpacked(raw: Array, mixture: Mixture, frame: Frame) -> Statistics:
     return unpack(raw, frame)
 
 
-FEATURES = Pass("features", natural, sweep, _unpacked)
-WHITENED = Pass("whitened", whitening, whitened_sweep, whitened_statistics)
+def _itself(raw: Array, theta: Array) -> Array:
+    return raw
+
+
+FEATURES = Pass("features", natural, sweep, _unpacked, _itself)
+WHITENED = Pass("whitened", whitening, whitened_sweep, whitened_statistics, whitened_slope)
 
 
 def pass_for(mixture: Mixture, frame: Frame) -> Pass:

@@ -15,7 +15,7 @@ in the cache of a core: at (n, d, k) = (2e4, 50, 20) blocks of 64 rows take half
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -186,49 +186,6 @@ def over_blocks(
 def log_jacobian(row_weights: Float[Array, " n"], frame: Frame) -> Float[Array, ""]:
     """What to add to a log-likelihood in the frame to have it in the user's units."""
     return -row_weights.sum() * jnp.log(frame.scale).sum()
-
-
-@jax.custom_jvp
-def log_likelihood(
-    theta: Float[Array, "k p"],
-    X: Float[Array, "n d"],
-    row_weights: Float[Array, " n"],
-    frame: Frame,
-) -> Float[Array, ""]:
-    """`sweep`'s first result, whose derivative in theta is its second; one pass for both.
-
-    Raises:
-        TypeError: a derivative with respect to the rows, their weights or the frame is asked for.
-    """
-    return sweep(theta, X, row_weights, frame)[0]
-
-
-def _log_likelihood_jvp(primals: Any, tangents: Any) -> tuple[Array, Array]:
-    theta_dot, *others = tangents
-    if any(not _is_zero(leaf) for leaf in jax.tree.leaves(others, is_leaf=_is_zero)):
-        raise TypeError(
-            "the fused log-likelihood has no derivative with respect to the data, "
-            "their weights or their scaling; differentiate the parameters only."
-        )
-    value, statistics = sweep(*primals)
-    if _is_zero(theta_dot):
-        return value, jnp.zeros_like(value)
-    return value, jnp.vdot(statistics, theta_dot)
-
-
-def _is_zero(tangent: Any) -> bool:
-    return type(tangent) is jax.custom_derivatives.SymbolicZero
-
-
-log_likelihood.defjvp(_log_likelihood_jvp, symbolic_zeros=True)
-
-
-def mixture_log_likelihood(
-    mixture: Mixture, X: Float[Array, "n d"], row_weights: Float[Array, " n"], frame: Frame
-) -> Float[Array, ""]:
-    """Weighted log-likelihood of the mixture in the user's units, differentiable in its arrays."""
-    fused = log_likelihood(natural(mixture, frame), X, row_weights, frame)
-    return fused + log_jacobian(row_weights, frame)
 
 
 def unpack(raw: Float[Array, "*s k p"], frame: Frame) -> Statistics:
