@@ -1,10 +1,12 @@
-"""BayesianMixture: what it refuses before any work."""
+"""BayesianMixture: what it refuses before any work, and how it labels rows."""
 
 import numpy as np
 import pytest
 from sklearn.exceptions import NotFittedError
 
 import bayesgmm as bg
+from bayesgmm.comparison import record
+from tests.bayes.cases import clear_rows
 
 X = np.random.default_rng(0).normal(size=(20, 2))
 
@@ -54,3 +56,60 @@ def test_before_a_fit_rows_are_not_predicted(method):
 def test_before_a_fit_nothing_is_shown(method):
     with pytest.raises(NotFittedError):
         getattr(bg.BayesianMixture(2), method)()
+
+
+# --- a background --------------------------------------------------------------------------------
+
+SCATTERED = np.array([[30.0, -28.0], [-31.0, 12.0], [3.0, 29.0], [-20.0, -30.0], [25.0, 20.0]])
+ROWS = np.concatenate([clear_rows(), SCATTERED])
+
+
+@pytest.fixture(scope="module")
+def noisy() -> bg.BayesianMixture:
+    model = bg.BayesianMixture(2, model="gaussian_noise", num_draws=300, random_state=0)
+    return model.fit(ROWS)
+
+
+def test_rows_of_the_background_are_labelled_minus_one(noisy):
+    assert (noisy.labels_[60:] == -1).all()
+    groups = (ROWS[:60, 0] > 0).astype(int)
+    means = noisy.both_.posterior.sites["means"].mean((0, 1))
+    np.testing.assert_array_equal(noisy.labels_[:60], means[:, 0].argsort()[groups])
+    assert set(noisy.labels_) == {-1, 0, 1}
+    np.testing.assert_array_equal(noisy.predict(ROWS), noisy.labels_)
+
+
+def test_the_background_is_the_last_column_of_the_memberships(noisy):
+    membership = noisy.predict_proba(ROWS)
+    assert membership.shape == (65, 3)
+    np.testing.assert_allclose(membership.sum(1), 1.0, rtol=1e-9)
+    assert (membership[60:, 2] > 0.5).all()
+    np.testing.assert_array_equal(noisy.both_.posterior.membership, membership)
+
+
+def test_a_background_keeps_its_place_whatever_the_labels(noisy):
+    posterior = noisy.both_.posterior
+    assert posterior.structure.background
+    assert (posterior.order[..., 2] == 2).all()
+    weights = posterior.sites["weights"]
+    assert weights.shape[-1] == 3
+    assert posterior.cluster_weights.shape[-1] == 2
+    counts = posterior.membership.sum(0)
+    np.testing.assert_allclose(weights.mean((0, 1)), (counts + 1) / 68, atol=0.01)
+    assert posterior.n_occupied.max() <= 2
+
+
+def test_a_background_is_told_and_survives_saving(noisy, tmp_path):
+    text = str(noisy.summary())
+    assert "background" in text
+    loaded = bg.BayesianMixture.load(noisy.save(tmp_path / "fit.nc"))
+    assert str(loaded.summary()) == text
+    np.testing.assert_array_equal(loaded.labels_, noisy.labels_)
+    tree = noisy.posterior_
+    assert list(tree["posterior"]["weights"][record.EVERY].values[-1:]) == [record.BACKGROUND]
+    assert tree["posterior"]["means"].dims == ("chain", "draw", "cluster", "feature")
+
+
+def test_no_rows_are_drawn_from_components_that_are_not_normal(noisy):
+    with pytest.raises(bg.InputError, match="components that are not normal"):
+        noisy.sample(10)

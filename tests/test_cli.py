@@ -124,9 +124,164 @@ def test_an_interrupt_ends_it_with_a_line_and_no_traceback() -> None:
     assert told.decode().strip() == "bayesgmm: interrupted; nothing was written."
 
 
+def run_interrupted(
+    what: str, after: int, *arguments: object, cwd: Path
+) -> subprocess.CompletedProcess[str]:
+    """A command whose process gets a real SIGINT once so much of that is done."""
+    code = (
+        "import os, signal, sys\n"
+        "from bayesgmm import cli\n"
+        "what, after, *arguments = sys.argv[1:]\n"
+        "plain, sent = cli._Progress.__call__, []\n"
+        "def progress(self, present, done, total):\n"
+        "    if present == what and done >= int(after) and not sent:\n"
+        "        sent.append(os.kill(os.getpid(), signal.SIGINT))\n"
+        "    plain(self, present, done, total)\n"
+        "cli._Progress.__call__ = progress\n"
+        "sys.exit(cli.main(arguments))\n"
+    )
+    command = [sys.executable, "-c", code, what, str(after), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
+def test_an_interrupt_while_sampling_shows_what_was_drawn_until_then(tmp_path: Path) -> None:
+    arguments = ("fit", "galaxies", "-k", 2, "--draws", 5000, "--json", "out.json")
+    done = run_interrupted("sampling", 4 * 500, *arguments, "--save", "fit.nc", cwd=tmp_path)
+    assert done.returncode == 130
+    assert done.stderr == ""
+    assert "INTERRUPTED" in done.stdout.splitlines()[0]
+    assert "--checkpoint FILE" in " ".join(done.stdout.split())
+    assert "written: fit.nc, out.json" in done.stdout or "written: out.json" in done.stdout
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert content["verdict"] == content["flags"][0]["name"] == "interrupted"
+    loaded = bg.BayesianMixture.load(tmp_path / "fit.nc")
+    assert loaded.both_.posterior.partial
+    assert 100 <= loaded.both_.posterior.margin.shape[1] < 5000
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
+def test_an_interrupted_comparison_shows_the_k_that_are_done(tmp_path: Path) -> None:
+    arguments = ("compare", "faithful", "-k", "2:3", "--draws", 300, "--json", "out.json")
+    done = run_interrupted("k = 3: warming up", 40, *arguments, cwd=tmp_path)
+    assert done.returncode == 130
+    assert "Traceback" not in done.stderr
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert [row["k"] for row in content["comparison"]] == [1, 2]
+    assert "Interrupted: k = 3 not fitted" in " ".join(done.stdout.split())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
+def test_an_interrupt_before_there_are_draws_writes_nothing(tmp_path: Path) -> None:
+    arguments = ("fit", "galaxies", "-k", 2, "--draws", 300, "--json", "out.json")
+    done = run_interrupted("warming up", 40, *arguments, cwd=tmp_path)
+    assert done.returncode == 130
+    assert done.stdout == ""
+    assert done.stderr.strip() == "bayesgmm: interrupted; nothing was written."
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- checkpoints ---------------------------------------------------------------------------------
+
+LONG = ("fit", "galaxies", "-k", 2, "--draws", 2000, "--seed", 2)
+
+
+def json_of(path: Path) -> dict[str, object]:
+    """What was written, but for the minute at which it was."""
+    content = json.loads(path.read_text())
+    assert content["provenance"].pop("date")
+    return dict(content)
+
+
+def killed(*arguments: object, cwd: Path, after_writing: int) -> None:
+    """A command that is killed once it has written its checkpoint so many times."""
+    command, seen = [BAYESGMM, *map(str, arguments), "--checkpoint", "run.npz"], set()
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=cwd) as process:
+        while len(seen) < after_writing:
+            assert process.poll() is None
+            if (cwd / "run.npz").exists():
+                seen.add((cwd / "run.npz").stat().st_mtime_ns)
+            time.sleep(0.001)
+        process.kill()
+        assert process.stdout is not None
+        assert process.stdout.read() == b""
+    assert process.returncode != 0
+
+
+def test_a_killed_run_is_resumed_to_the_same_numbers(tmp_path: Path) -> None:
+    done = run(*LONG, "--json", "whole.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    killed(*LONG, cwd=tmp_path, after_writing=2)
+    assert not (tmp_path / "out.json").exists()
+    done = run(*LONG, "--checkpoint", "run.npz", "--json", "out.json", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json_of(tmp_path / "out.json") == json_of(tmp_path / "whole.json")
+
+
+def test_a_checkpoint_of_another_seed_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    arguments = ["fit", "galaxies", "-k", "2", "--draws", "100", "--checkpoint", "run.npz"]
+    assert cli.main([*arguments, "--seed", "3"]) == 0
+    capsys.readouterr()
+    assert cli.main([*arguments, "--seed", "4"]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert "checkpoint='run.npz' is of another run: seed is 3 there and 4 here" in err
+
+
+def test_a_file_that_is_no_checkpoint_is_refused_and_left_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.npz"
+    path.write_text("my notes")
+    status = cli.main(["fit", "galaxies", "-k", "2", "--checkpoint", str(path)])
+    assert status == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert path.read_text() == "my notes"
+
+
+# --- other inferences ----------------------------------------------------------------------------
+
+
+def test_laplace_is_shown_with_its_pareto_k_hat(tmp_path: Path) -> None:
+    arguments = ("fit", "galaxies", "-k", 2, "--inference", "laplace", "--json", "out.json")
+    done = run(*arguments, "--save", "fit.nc", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert f"Pareto k-hat {content['pareto_k']:.2f}" in done.stdout
+    assert "R-hat" not in done.stdout
+    assert content["r_hat"] is None
+    assert content["verdict"] in ("approximate", "poor approximation")
+    assert content["provenance"]["options"]["inference"] == "laplace"
+    shown = run("show", "fit.nc", cwd=tmp_path)
+    summary, _, _ = done.stdout.partition("\n\nwritten")
+    assert shown.stdout.startswith(summary)
+
+
+@pytest.mark.parametrize("guide", ["mean_field", "low_rank"])
+def test_guides_of_variational_inference_can_be_chosen(
+    guide: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / f"{guide}.json"
+    arguments = ["fit", "galaxies", "-k", "1", "--inference", "vi", "--draws", "200"]
+    assert cli.main([*arguments, "--guide", guide, "--json", str(path)]) == 0
+    assert "Pareto k-hat" in capsys.readouterr().out
+    assert json.loads(path.read_text())["provenance"]["options"]["guide"] == guide
+
+
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
+        ("fit faithful -k 2 --inference vi --guide meanfield", "did you mean 'mean_field'"),
+        ("fit faithful -k 2 --inference laplac", "did you mean 'laplace'"),
+        ("fit faithful -k 2 --inference laplace --checkpoint run.npz", "nothing to resume"),
+        ("fit faithful -k 2 --checkpoint /nosuch/run.npz", "/nosuch"),
+        ("fit faithful -k 2 --checkpoint /", "folder"),
+        ("fit faithful -k 2 --prior weights=-1", "out of its range"),
+        ("fit faithful -k 2 --model conjugate --prior nu=1", "out of its range"),
         ("fit nosuch.csv -k 2", "nosuch.csv"),
         ("fit faithfull -k 2", "did you mean 'faithful'"),
         ("fit faithful", "-k"),

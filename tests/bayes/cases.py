@@ -6,8 +6,10 @@ import numpyro
 import numpyro.distributions as dist
 from numpyro.distributions.transforms import OrderedTransform
 
-from bayesgmm.bayes import posterior
+from bayesgmm.bayes import inference
+from bayesgmm.bayes.metric import Place
 from bayesgmm.bayes.program import load_model
+from bayesgmm.bayes.start import Mode
 from bayesgmm.data.table import read_table
 from bayesgmm.gaussian.mixture import Mixture
 from bayesgmm.ml.problem import Problem
@@ -15,8 +17,14 @@ from bayesgmm.ml.problem import Problem
 KNOWN_TRIL = np.array([[1.0, 0.0], [0.8, 0.6]])
 
 
-UNIVARIATE = ("conjugate", "richardson_green")
-NOT_NORMAL = ("student", "student_t")
+UNIVARIATE = ("richardson_green",)
+NOT_NORMAL = ("student", "student_t", "gaussian_noise")
+
+
+def mode_at(z, scale_tril, log_mass=0.0):
+    """A mode there, whose inverse curvature has that Cholesky factor."""
+    place = Place(np.asarray(z, dtype=float), (np.asarray(scale_tril, dtype=float)[None],))
+    return Mode(place, 0.0, log_mass, "here")
 
 
 def clear_rows(n=60, d=2, seed=0):
@@ -31,7 +39,8 @@ def problem_of(X, row_weights=None):
 
 def prepared(X, model, k, priors=None, row_weights=None):
     """The target of a program on those rows, and its data."""
-    return posterior.prepare(problem_of(X, row_weights), load_model(model), k, priors)
+    ready = inference.prepare(problem_of(X, row_weights), load_model(model), k, priors)
+    return ready.target, ready.data
 
 
 def mixtures(shape=(), k=3, d=2, seed=0, apart=3.0):

@@ -1,56 +1,66 @@
-"""Exact answers for a small univariate mixture, by summing over the allocations of its rows.
+"""Exact answers for small mixtures, by summing over the allocations of their rows.
 
-The model: weights ~ Dirichlet(1, ..., 1), s2_k ~ InverseGamma(shape, rate),
-mu_k | s2_k ~ Normal(location, s2_k / kappa), and y_i ~ Normal(mu_k, s2_k) for a row of component k.
-Given the allocations everything integrates in closed form. Components are labelled, so an evidence
-counts all k! labellings.
+The model: weights ~ Dirichlet(1, ..., 1), S_k ~ InverseWishart(nu, scale),
+mu_k | S_k ~ Normal(location, S_k / kappa), and y_i ~ Normal(mu_k, S_k) for a row of component k.
+Given the allocations everything integrates in closed form (Gelman et al. 2013, section 3.6).
+Components are labelled, so an evidence counts all k! labellings.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import gammaln, logsumexp
-from scipy.stats import t as student
+from scipy.special import gammaln, logsumexp, multigammaln
+from scipy.stats import multivariate_t
 
 
 @dataclass(frozen=True)
 class Prior:
-    """Normal-inverse-gamma prior of a component's mean and variance."""
+    """Normal-inverse-Wishart distribution of a component's mean (d,) and covariance (d, d)."""
 
-    location: float
+    location: np.ndarray
     kappa: float
-    shape: float
-    rate: float
+    nu: float
+    scale: np.ndarray
 
-    def updated(self, m, total, squares):
-        """The conjugate posterior after m values of that sum and sum of squares."""
+    def updated(self, m, totals, squares):
+        """The conjugate posteriors after m rows of those sums and sums of squares; any batch."""
         kappa = self.kappa + m
-        centre = (self.kappa * self.location + total) / kappa
-        spread = squares + self.kappa * self.location**2 - kappa * centre**2
-        return Prior(centre, kappa, self.shape + m / 2, self.rate + spread / 2)
+        centre = (self.kappa * self.location + totals) / kappa[..., None]
+        spread = squares + self.kappa * _square(self.location)
+        spread = spread - kappa[..., None, None] * _square(centre)
+        return Prior(centre, kappa, self.nu + m, self.scale + spread)
+
+    def log_marginal(self, after, m):
+        """Log marginal density of m rows, given the distribution after them."""
+        d = self.scale.shape[-1]
+        return (
+            d / 2 * np.log(self.kappa / after.kappa)
+            + multigammaln(after.nu / 2, d)
+            - multigammaln(self.nu / 2, d)
+            + self.nu / 2 * np.linalg.slogdet(self.scale)[1]
+            - after.nu / 2 * np.linalg.slogdet(after.scale)[1]
+            - m * d / 2 * np.log(np.pi)
+        )
+
+    def predictive(self, i, x):
+        """Density of a new row after the i-th batch of rows: a multivariate Student's t."""
+        df = self.nu[i] - self.scale.shape[-1] + 1
+        shape = self.scale[i] * (self.kappa[i] + 1) / (self.kappa[i] * df)
+        return float(multivariate_t.pdf(x, self.location[i], shape, df))
 
 
-def log_marginals(y, prior):
-    """Log marginal density of every subset of y, which are numbered by their bits: (2^n,)."""
-    after = _posteriors(y, prior)
-    m = _sums(np.ones(len(y)))
-    return (
-        np.log(prior.kappa / after.kappa) / 2
-        + gammaln(after.shape)
-        - gammaln(prior.shape)
-        + prior.shape * np.log(prior.rate)
-        - after.shape * np.log(after.rate)
-        - m * np.log(2 * np.pi) / 2
-    )
+def log_marginals(Y, prior):
+    """Log marginal density of every subset of rows, which are numbered by their bits: (2^n,)."""
+    return prior.log_marginal(_posteriors(Y, prior), _sums(np.ones(len(Y))))
 
 
-def log_evidence(y, prior, k):
-    """Log density of y under k components; the k-fold convolution over disjoint subsets.
+def log_evidence(Y, prior, k):
+    """Log density of Y under k components; the k-fold convolution over disjoint subsets.
 
     The weights integrate to (k - 1)! prod_j n_j! / (n + k - 1)!.
     """
-    n = len(y)
-    log_group = log_marginals(y, prior) + gammaln(_sums(np.ones(n)) + 1)
+    n = len(Y)
+    log_group = log_marginals(Y, prior) + gammaln(_sums(np.ones(n)) + 1)
     subsets = np.arange(2**n)
     log_sum = log_group
     for _ in range(k - 1):
@@ -68,21 +78,21 @@ def log_evidence(y, prior, k):
 class Enumeration:
     """Every allocation of n rows to k components, (k^n, n), and its posterior probability."""
 
-    y: np.ndarray
+    Y: np.ndarray
     prior: Prior
     k: int
     allocations: np.ndarray
     probabilities: np.ndarray
 
     @classmethod
-    def of(cls, y, prior, k):
+    def of(cls, Y, prior, k):
         """All of them; k^n rows, so for small n and k only."""
-        codes = np.arange(k ** len(y))
-        allocations = np.stack([codes // k**i % k for i in range(len(y))], axis=1).astype(np.int8)
+        codes = np.arange(k ** len(Y))
+        allocations = np.stack([codes // k**i % k for i in range(len(Y))], axis=1).astype(np.int8)
         counts = _counts(allocations, k)
         log_p = gammaln(counts + 1).sum(1)
-        log_p += log_marginals(y, prior)[_subsets(allocations, k)].sum(1)
-        return cls(y, prior, k, allocations, np.exp(log_p - logsumexp(log_p)))
+        log_p += log_marginals(Y, prior)[_subsets(allocations, k)].sum(1)
+        return cls(Y, prior, k, allocations, np.exp(log_p - logsumexp(log_p)))
 
     def p_occupied(self):
         """Probability that exactly 1, ..., k components hold rows."""
@@ -91,7 +101,7 @@ class Enumeration:
 
     def mean_sum_squared_weights(self):
         """The weights are Dirichlet(1 + counts) given the allocations."""
-        counts, total = _counts(self.allocations, self.k) + 1, len(self.y) + self.k
+        counts, total = _counts(self.allocations, self.k) + 1, len(self.Y) + self.k
         return float(self.probabilities @ (counts * (counts + 1)).sum(1) / total / (total + 1))
 
     def co_clustering(self, i, j):
@@ -99,22 +109,25 @@ class Enumeration:
         return float(self.probabilities[self.allocations[:, i] == self.allocations[:, j]].sum())
 
     def predictive_density(self, x):
-        """Density of a new row at x: Student's t for each component, weighted."""
-        after = _posteriors(self.y, self.prior)
-        scale = np.sqrt(after.rate * (after.kappa + 1) / (after.shape * after.kappa))
-        density = student.pdf(x, 2 * after.shape, after.location, scale)
-        weights = (_counts(self.allocations, self.k) + 1) / (len(self.y) + self.k)
+        """Density of a new row at x."""
+        after = _posteriors(self.Y, self.prior)
+        density = np.array([after.predictive(i, x) for i in range(len(after.kappa))])
+        weights = (_counts(self.allocations, self.k) + 1) / (len(self.Y) + self.k)
         subsets = _subsets(self.allocations, self.k)
         return float(self.probabilities @ (weights * density[subsets]).sum(1))
 
 
-def _posteriors(y, prior):
-    return prior.updated(_sums(np.ones(len(y))), _sums(y), _sums(y**2))
+def _posteriors(Y, prior):
+    return prior.updated(_sums(np.ones(len(Y))), _sums(Y), _sums(_square(Y)))
+
+
+def _square(vectors):
+    return vectors[..., :, None] * vectors[..., None, :]
 
 
 def _sums(values):
     """The sum of values over every subset of their positions."""
-    sums = np.zeros(1)
+    sums = np.zeros((1, *values.shape[1:]))
     for value in values:
         sums = np.concatenate([sums, sums + value])
     return sums

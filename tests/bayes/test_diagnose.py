@@ -3,13 +3,11 @@
 from dataclasses import replace
 
 import arviz
-import jax
 import numpy as np
 import pytest
 from arviz_stats.base import array_stats
 
 from bayesgmm.bayes import diagnose as d
-from bayesgmm.bayes import rows
 from bayesgmm.bayes.diagnose import (
     Diagnostics,
     Flag,
@@ -24,7 +22,13 @@ from bayesgmm.bayes.diagnose import (
     verdict,
 )
 from bayesgmm.bayes.relabel import relabel, reorder
-from bayesgmm.gaussian.mixture import Mixture, log_responsibilities, moments
+from bayesgmm.gaussian.mixture import (
+    Mixture,
+    log_density,
+    log_responsibilities,
+    moments,
+    responsibilities,
+)
 from tests.bayes.cases import clear_rows, mixtures
 
 C, S, K = 4, 500, 3
@@ -263,22 +267,20 @@ def test_invariants_do_not_change_when_labels_do():
     order = np.stack([[RNG.permutation(K) for _ in range(S)] for _ in range(C)])
     axes = zip(stack, (-1, -2, -3), strict=True)
     switched = Mixture(*(reorder(part, order, axis) for part, axis in axes))
-    log_likelihood, log_posterior = RNG.normal(size=(C, S, 12)), GOOD["log posterior"]
-    row_weights = RNG.integers(0, 3, size=12).astype(float)
+    held, log_likelihood = RNG.normal(size=(C, S, 5)), GOOD["log-likelihood"]
 
     def of(mixture):
-        return invariants(
-            log_posterior, log_likelihood, row_weights, mixture.weights, moments(mixture)
-        )
+        own = (GOOD["log posterior"], log_likelihood, held, mixture.weights, mixture)
+        return invariants(*own, 12.0)
 
     before, after = of(stack), of(switched)
     assert set(before) == set(after)
     for name, values in before.items():
         assert values.shape == (C, S)
         np.testing.assert_allclose(values, after[name], rtol=1e-12, atol=1e-12)
-    np.testing.assert_allclose(before["log-likelihood"], log_likelihood @ row_weights)
+    np.testing.assert_array_equal(before["log-likelihood"], log_likelihood)
     expected = {"sum of squared weights", "weight of rank 1", "mixture mean 2"}
-    assert expected | {"mixture covariance 2,1", "log density at row 0"} < set(before)
+    assert expected | {"mixture covariance 2,1", "log density at held row 1"} < set(before)
 
 
 def test_perfect_label_switching_is_not_flagged_after_relabelling():
@@ -297,30 +299,45 @@ def test_perfect_label_switching_is_not_flagged_after_relabelling():
     drawn = Mixture(*(reorder(part, order, axis) for part, axis in axes))
     assert array_stats.rhat(drawn.means[..., 0, 0], chain_axis=0, draw_axis=1) > 1.5
 
-    flat = Mixture(*(part.reshape(C * S, *part.shape[2:]) for part in drawn))
-    with jax.enable_x64(True):
-        crossed = rows.cross(
-            rows.gaussian_log_joint,
-            flat,
-            None,
-            X,
-            np.ones(40),
-            log_responsibilities(pivot, X),
-            jax.random.key(0),
-        )
-    right = relabel(crossed.cost)
+    resp, log_pivot = responsibilities(drawn, X), log_responsibilities(pivot, X)
+    cost = np.einsum("csna,csna->csa", resp, np.log(resp + 1e-300))[..., None]
+    cost = cost - np.einsum("csna,nb->csab", resp, log_pivot)
+    right = relabel(cost.reshape(C * S, 2, 2))
     means = reorder(drawn.means, right.order.reshape(C, S, 2), -2)
     np.testing.assert_array_equal(means, clear.means)
-    quantities = invariants(
-        GOOD["log posterior"],
-        crossed.log_likelihood.reshape(C, S, 40),
-        np.ones(40),
-        drawn.weights,
-        moments(drawn),
-    )
-    n_occupied = crossed.occupied.sum(1).reshape(C, S)
-    diagnostics = diagnose(quantities, STATS, right.margin.reshape(C, S), n_occupied, 2, None)
+    log_p = log_density(drawn, X)
+    own = (GOOD["log posterior"], log_p.sum(-1), log_p[..., :3], drawn.weights, drawn)
+    margin, n_occupied = right.margin.reshape(C, S), np.full((C, S), 2)
+    diagnostics = diagnose(invariants(*own, 40.0), STATS, margin, n_occupied, 2, None)
     assert verdict(diagnostics, 2).name == d.STABLE
+
+
+def test_weights_that_stand_for_less_than_a_row_are_no_quantity_to_watch():
+    weights = np.stack([RNG.uniform(0.6, 0.7, (C, S)), RNG.uniform(0.3, 0.4, (C, S))], axis=-1)
+    weights = np.concatenate([weights, RNG.uniform(0, 1e-4, (C, S, 1))], axis=-1)
+    own = (GOOD["log posterior"], GOOD["log-likelihood"], np.zeros((C, S, 1)), weights, None)
+    assert "weight of rank 3" not in invariants(*own, 1000.0)
+    assert "weight of rank 3" in invariants(*own, 1e6)
+
+
+def test_a_background_has_a_weight_of_its_own():
+    weights = RNG.dirichlet([5.0, 3.0, 90.0], size=(C, S))
+    own = (GOOD["log posterior"], GOOD["log-likelihood"], np.zeros((C, S, 1)), weights, None)
+    found = invariants(*own, 100.0, background=True)
+    np.testing.assert_array_equal(found["weight of the background"], weights[..., 2])
+    np.testing.assert_array_equal(found["weight of rank 1"], weights[..., :2].max(-1))
+    assert "weight of rank 3" not in found
+
+
+def test_many_columns_are_watched_by_their_variances():
+    many = d.MANY_COLUMNS + 1
+    stack = mixtures((2, 3), 2, many)
+    own = (np.zeros((2, 3)), np.zeros((2, 3)), np.zeros((2, 3, 1)), stack.weights, stack)
+    found = invariants(*own, 10.0)
+    assert f"mixture variance {many}" in found
+    _, covariance = moments(stack)
+    np.testing.assert_allclose(found["mixture variance 2"], covariance[..., 1, 1], rtol=1e-12)
+    assert not [name for name in found if "covariance" in name]
 
 
 # --- the verdict ---------------------------------------------------------------------------------

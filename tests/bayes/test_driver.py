@@ -2,7 +2,6 @@
 
 import threading
 import time
-from itertools import count
 from types import SimpleNamespace
 
 import jax
@@ -79,58 +78,105 @@ def test_a_failed_compilation_is_told_and_tried_again(name):
     assert len(calls) == 2
 
 
-def walk(c, state):
-    """One chunk of a random walk that knows only its own number and state."""
-    key, place = state
-    key, step = jax.random.split(key)
-    place = place + jax.random.normal(step, (5,)).sum()
-    return (key, place), np.asarray(place)
+def walk(into):
+    """A random walk that knows only its own number and state, and writes down where it was."""
+
+    def advance(c, state, n_steps):
+        key, place = state
+        for _ in range(n_steps):
+            key, step = jax.random.split(key)
+            place = place + jax.random.normal(step, (5,)).sum()
+            into[c].append(float(place))
+        return key, place
+
+    return advance
+
+
+def walked(n_chains, n_steps, most=7, some=None):
+    into = [[] for _ in range(n_chains)]
+    states = [(jax.random.key(c), jnp.zeros(())) for c in range(n_chains)]
+    side_by_side(walk(into), states, some or [n_steps] * n_chains, most)
+    return into
 
 
 @pytest.mark.parametrize("threads", [1, 2, 8])
-def test_a_chain_does_not_depend_on_the_number_of_threads(monkeypatch, threads):
+def test_a_chain_does_not_depend_on_the_number_of_threads_or_the_length_of_calls(
+    monkeypatch, threads
+):
     monkeypatch.setattr(driver, "available_cores", lambda: threads)
-    states = [(jax.random.key(c), jnp.zeros(())) for c in range(4)]
-    _, outputs = side_by_side(walk, states, 3, lambda: None)
-    alone = [side_by_side(walk, [state], 3, lambda: None)[1][0] for state in states]
-    np.testing.assert_array_equal(outputs, alone)
-    assert np.asarray(outputs).dtype == np.float64
+    expected = walked(4, 20, most=20)
+    assert walked(4, 20, most=3) == expected
+    monkeypatch.setattr(driver, "SECONDS", 0.0)  # a step at a time
+    assert walked(4, 20) == expected
 
 
-def test_outputs_come_chain_by_chain_and_in_order():
-    def chunk(c, state):
-        return state + 1, (c, state)
+def test_every_chain_goes_as_far_as_it_has_to():
+    assert [len(each) for each in walked(4, 0, some=[5, 0, 12, 1])] == [5, 0, 12, 1]
 
-    ticks = count()
-    states, outputs = side_by_side(chunk, [0, 10, 20], 2, lambda: next(ticks))
-    assert states == [2, 12, 22]
-    assert outputs == [[(0, 0), (0, 1)], [(1, 10), (1, 11)], [(2, 20), (2, 21)]]
-    assert next(ticks) == 6
+
+def test_numbers_are_float64_in_every_thread():
+    seen = []
+
+    def note(c, state, n_steps):
+        seen.append(jnp.zeros(()).dtype)
+        return state
+
+    side_by_side(note, [0, 0], [5, 5], 5)
+    assert set(seen) == {np.dtype("float64")}
+
+
+def test_all_chains_are_about_as_far_at_any_time(monkeypatch):
+    monkeypatch.setattr(driver, "available_cores", lambda: 2)
+    far, apart = [0] * 4, []
+
+    def advance(c, state, n_steps):
+        far[c] += n_steps
+        apart.append(max(far) - min(far))
+        return state
+
+    side_by_side(advance, [0] * 4, [200] * 4, 10)
+    assert far == [200] * 4
+    assert max(apart) <= 20
 
 
 def test_a_failure_in_one_chain_stops_the_others(monkeypatch):
     monkeypatch.setattr(driver, "available_cores", lambda: 2)
     running, done = threading.Event(), []
 
-    def chunk(c, state):
+    def advance(c, state, n_steps):
         if c == 0:
             running.wait()
             raise FloatingPointError("chain 0")
         running.set()
         done.append(time.sleep(0.001))
-        return state, None
+        return state
 
     with pytest.raises(FloatingPointError, match="chain 0"):
-        side_by_side(chunk, [0, 0], 2000, lambda: None)
+        side_by_side(advance, [0, 0], [2000, 2000], 1)
     assert 0 < len(done) < 2000
 
 
-def test_an_interrupted_tick_ends_the_run():
-    def interrupt():
+def test_an_interrupt_ends_the_run():
+    def interrupt(c, state, n_steps):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        side_by_side(lambda c, state: (state, None), [0, 0], 5, interrupt)
+        side_by_side(interrupt, [0, 0], [5, 5], 1)
+
+
+def test_calls_are_as_long_as_a_moment(monkeypatch):
+    """They grow while they are shorter than that, and no longer than they may."""
+    monkeypatch.setattr(driver, "available_cores", lambda: 1)
+    lengths = []
+
+    def advance(c, state, n_steps):
+        lengths.append(n_steps)
+        return state
+
+    side_by_side(advance, [0], [1000], 250)
+    assert lengths[:3] == [driver.FIRST_CALL, 4 * driver.FIRST_CALL, 16 * driver.FIRST_CALL]
+    assert max(lengths) <= 250
+    assert sum(lengths) == 1000
 
 
 def test_there_is_at_least_one_core_and_silence_is_silent(capsys):

@@ -6,6 +6,7 @@ import pytest
 from scipy.optimize import minimize
 from scipy.stats import norm
 
+from bayesgmm.bayes import loo as module
 from bayesgmm.bayes.loo import difference, loo, stacking
 
 C, S, N = 4, 400, 25
@@ -19,7 +20,11 @@ ONES = np.ones(N)
 
 def plain(log_likelihood=LOG_LIKELIHOOD, row_weights=ONES, relative_ess=0.8):
     log_posterior = np.zeros(log_likelihood.shape[:2])
-    return loo(log_likelihood, row_weights, relative_ess, log_posterior, None)
+    return loo(at_rows(log_likelihood), row_weights, relative_ess, log_posterior, None)
+
+
+def at_rows(log_likelihood):
+    return lambda some: log_likelihood[..., some]
 
 
 def tree(**groups):
@@ -37,9 +42,19 @@ def test_it_is_arvizs_loo():
     assert found.n_bad == int((np.asarray(expected.pareto_k) > expected.good_k).sum())
 
 
+@pytest.mark.parametrize("rows", [1, 7, 25])
+def test_the_size_of_the_blocks_of_rows_changes_nothing(monkeypatch, rows):
+    expected = plain()
+    monkeypatch.setattr(module, "BLOCK_BYTES", 8 * C * S * rows)
+    found = plain()
+    np.testing.assert_array_equal(found.pointwise, expected.pointwise)
+    np.testing.assert_array_equal(found.pareto_k, expected.pareto_k)
+    assert (found.elpd, found.se) == (expected.elpd, expected.se)
+
+
 def test_an_approximation_is_corrected_as_arviz_does():
     log_q = norm.logpdf(MU, Y.mean(), 1 / 5)
-    found = loo(LOG_LIKELIHOOD, ONES, 1.0, LOG_POSTERIOR, log_q)
+    found = loo(at_rows(LOG_LIKELIHOOD), ONES, 1.0, LOG_POSTERIOR, log_q)
     expected = arviz.loo_approximate_posterior(
         tree(), log_p=LOG_POSTERIOR, log_q=log_q, pointwise=True
     )

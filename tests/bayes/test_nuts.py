@@ -7,11 +7,20 @@ import numpy as np
 import pytest
 from arviz_stats.base import array_stats
 
-from bayesgmm.bayes import driver, nuts
-from bayesgmm.bayes.nuts import Settings, advance, begin, compile_ahead, warm_up
-from bayesgmm.bayes.start import Mode
+from bayesgmm.bayes import adaptation, driver, nuts
+from bayesgmm.bayes.adaptation import Settings
+from bayesgmm.bayes.chains import Chains
+from bayesgmm.bayes.checkpoint import Record
+from bayesgmm.bayes.metric import Blocks, Place
+from bayesgmm.bayes.nuts import adapt_again, advance, begin, compile_ahead, warm_up
 from bayesgmm.data.errors import InputError
-from tests.bayes.cases import clear_rows, known_covariance, known_posterior, prepared
+from tests.bayes.cases import (
+    clear_rows,
+    known_covariance,
+    known_posterior,
+    mode_at,
+    prepared,
+)
 
 X = clear_rows(20)
 MEAN, COVARIANCE = known_posterior(X)
@@ -32,15 +41,16 @@ def problem():
 def mode(scale=1.0, shift=0.0):
     """The posterior's mode, or what a bad guide might take for it."""
     factor = np.linalg.cholesky(COVARIANCE)
-    return Mode(MEAN + shift * np.diagonal(factor), 0.0, scale * factor, 0.0, "here")
+    return mode_at(MEAN + shift * np.diagonal(factor), scale * factor)
 
 
-def run(modes, num_chains=4, seed=0, steps=STEPS):
-    target, data = problem()
-    key, key_warm = jax.random.split(jax.random.key(seed))
-    chains = begin(target, data, modes, num_chains, key)
-    chains = warm_up(target, data, chains, key_warm)
-    return advance(target, data, chains, steps)
+def begun(modes, num_chains=4, seed=0):
+    return begin(*problem(), modes, num_chains, np.random.default_rng(seed))
+
+
+def run(modes, num_chains=4, seed=0, steps=STEPS, settings=Settings()):
+    chains = warm_up(*problem(), begun(modes, num_chains, seed), settings)
+    return advance(*problem(), chains, steps, settings)
 
 
 @cache
@@ -59,6 +69,9 @@ def assert_exact(z):
         assert abs(values.mean()) < 4 * se
 
 
+# --- the draws -----------------------------------------------------------------------------------
+
+
 def test_draws_are_those_of_the_exact_posterior():
     _, draws = good()
     assert draws.z.shape == (4, STEPS, 2)
@@ -69,22 +82,40 @@ def test_draws_are_those_of_the_exact_posterior():
 @pytest.mark.parametrize(("scale", "shift"), [(0.03, 0.0), (20.0, 0.0), (1.0, 30.0)])
 def test_a_poor_guide_costs_adaptation_and_not_the_answer(scale, shift):
     chains, draws = run([mode(scale, shift)])
-    assert not np.array_equal(chains.places[0].scale_tril, mode(scale).scale_tril)
+    assert chains.stage > 1
+    assert not np.array_equal(chains.place(0).factors[0], mode(scale).place.factors[0])
     assert_exact(draws.z)
 
 
 def test_a_good_guide_is_kept():
     chains, _ = good()
-    for place in chains.places:
-        np.testing.assert_array_equal(place.scale_tril, mode().scale_tril)
-        np.testing.assert_array_equal(place.loc, MEAN)
+    assert (chains.stage, chains.sampling) == (1, True)
+    for c in range(4):
+        np.testing.assert_array_equal(chains.place(c).factors[0], mode().place.factors[0])
+        np.testing.assert_array_equal(chains.place(c).loc, MEAN)
 
 
-def test_chains_that_began_in_several_places_end_under_one_whitening():
+def test_chains_that_met_end_under_one_whitening_and_one_step_size():
     chains, draws = run([mode(), mode(shift=3.0)])
-    assert chains.modes == [0, 0, 0, 1]
-    assert len({id(place) for place in chains.places}) == 1
+    assert chains.groups == [0, 0, 0, 0]
+    assert len(chains.places) == 1
+    assert len(set(draws.stats["step_size"].ravel())) == 1
     assert_exact(draws.z)
+
+
+@pytest.mark.parametrize("blocks", [[[0, 1]], [[0], [1]]], ids=["dense", "diagonal"])
+def test_blocks_of_any_size_give_the_same_posterior(monkeypatch, blocks):
+    target, data = problem()
+    parted = Blocks(2, np.array(blocks))
+    monkeypatch.setattr(type(target), "blocks", property(lambda _: parted))
+    monkeypatch.setattr(driver, "_programs", {})
+    monkeypatch.setattr(nuts._call, "programs", {})
+    sds = np.sqrt(np.diagonal(COVARIANCE))
+    dense = len(blocks) == 1
+    factors = np.linalg.cholesky(COVARIANCE)[None] if dense else sds[:, None, None]
+    there = mode()._replace(place=Place(MEAN, (factors,)))
+    chains = warm_up(target, data, begin(target, data, [there], 4, np.random.default_rng(1)))
+    assert_exact(advance(target, data, chains, STEPS)[1].z)
 
 
 def test_the_log_posterior_is_that_of_the_draws():
@@ -110,9 +141,16 @@ def test_the_samplers_notes_are_one_for_each_draw():
 
 def test_adaptation_is_over_when_draws_are_kept():
     _, draws = good()
-    steps = draws.stats["step_size"]
-    assert (steps == steps[:, :1]).all()
-    assert len(set(steps[:, 0])) == len(steps)
+    assert len(set(draws.stats["step_size"].ravel())) == 1
+
+
+def test_trees_are_no_deeper_than_they_may():
+    settings = Settings(max_tree_depth=1)
+    _, draws = run([mode()], steps=100, settings=settings)
+    assert (draws.stats["n_steps"] == 1).all()
+
+
+# --- repeatable, however it is cut ----------------------------------------------------------------
 
 
 def test_chains_differ_and_runs_repeat():
@@ -126,60 +164,111 @@ def test_chains_differ_and_runs_repeat():
     assert len(np.unique(draws.z[:, -1], axis=0)) == 4
 
 
-def test_bits_do_not_depend_on_the_number_of_threads(monkeypatch):
+@pytest.mark.parametrize(("name", "value"), [("available_cores", lambda: 1), ("SECONDS", 0.0)])
+def test_bits_depend_neither_on_threads_nor_on_the_length_of_calls(monkeypatch, name, value):
     _, draws = good()
-    monkeypatch.setattr(driver, "available_cores", lambda: 1)
-    _, alone = run([mode()])
-    np.testing.assert_array_equal(draws.z, alone.z)
+    monkeypatch.setattr(driver, name, value)
+    _, again = run([mode()], steps=300)
+    np.testing.assert_array_equal(draws.z[:, :300], again.z)
 
 
 def test_chains_begin_with_the_potential_and_its_gradient_in_their_own_coordinates():
     target, data = problem()
-    chains = begin(target, data, [mode(), mode(shift=3.0)], 3, jax.random.key(1))
-    for state, place in zip(chains.states, chains.places, strict=True):
-        u = np.asarray(state.z)
-        z = place.loc + place.scale_tril @ u
-        value, gradient = jax.value_and_grad(target.potential)(z, data)
+    chains = begun([mode(), mode(shift=3.0)], 3)
+    for c, state in enumerate(chains.states):
+        place, u = chains.place(c), np.asarray(state.u)
+        factor = np.asarray(place.factors[0][0])
+        value, gradient = jax.value_and_grad(target.potential)(place.loc + factor @ u, data)
         assert 0 < np.abs(u).max() < 3
-        np.testing.assert_allclose(state.potential_energy, value, rtol=1e-12)
-        np.testing.assert_allclose(state.z_grad, place.scale_tril.T @ gradient, rtol=1e-9)
+        np.testing.assert_allclose(state.potential, value, rtol=1e-12)
+        np.testing.assert_allclose(state.gradient, factor.T @ gradient, rtol=1e-9)
 
 
 def test_running_on_continues_the_same_chains():
-    target, data = problem()
-    chains = warm_up(
-        target, data, begin(target, data, [mode()], 2, jax.random.key(3)), jax.random.key(4)
-    )
-    _, whole = advance(target, data, chains, 2 * nuts.CHUNK)
-    between, first = advance(target, data, chains, nuts.CHUNK)
-    _, second = advance(target, data, between, nuts.CHUNK)
-    np.testing.assert_array_equal(whole.z, np.concatenate([first.z, second.z], axis=1))
+    chains = warm_up(*problem(), begun([mode()], 2))
+    _, whole = advance(*problem(), chains, 400)
+    record = Record()
+    record.enter(chains)
+    between, first = advance(*problem(), chains, 150, record=record)
+    _, both = advance(*problem(), between, 400, record=record)
+    np.testing.assert_array_equal(whole.z[:, :150], first.z)
+    np.testing.assert_array_equal(whole.z, both.z)
 
 
 def test_progress_is_told_to_the_end():
-    target, data = problem()
     told = []
-    chains = begin(target, data, [mode()], 2, jax.random.key(3))
-    advance(target, data, chains, nuts.CHUNK + 1, progress=lambda *what: told.append(what))
-    total = 2 * 2 * nuts.CHUNK
-    assert sorted(done for _, done, _ in told) == list(range(nuts.CHUNK, total + 1, nuts.CHUNK))
-    assert {(what, of) for what, _, of in told} == {("sampling", total)}
+    chains = begun([mode()], 2)
+    advance(*problem(), chains, 300, progress=lambda *what: told.append(what))
+    counts = [done for _, done, _ in told]
+    assert counts == sorted(counts)
+    assert counts[-1] == 600
+    assert {(what, of) for what, _, of in told} == {("warming up", 600)}
 
 
 def test_what_is_compiled_ahead_is_what_runs():
-    target, data = problem()
     before = len(driver._programs)
-    compile_ahead(target, data)
+    compile_ahead(*problem())
     good()
-    compile_ahead(target, data)
+    compile_ahead(*problem())
     assert len(driver._programs) <= before + 1
-    other, other_data = prepared(clear_rows(20, seed=8), known_covariance, 1)
-    compile_ahead(other, other_data)
+    compile_ahead(*prepared(clear_rows(20, seed=8), known_covariance, 1))
     assert len(driver._programs) <= before + 1
+
+
+# --- when another warm-up is worth it -------------------------------------------------------------
+
+
+def test_draws_that_ask_for_nothing_lead_to_no_other_warm_up():
+    chains, draws = good()
+    assert adapt_again(*problem(), chains, draws) is None
+
+
+def test_divergences_lead_to_another_warm_up_once_and_with_more_care():
+    chains, draws = good()
+    diverging = draws.stats["diverging"].copy()
+    diverging[:, :50] = True
+    spoilt = draws._replace(stats=draws.stats | {"diverging": diverging})
+    again = adapt_again(*problem(), chains, spoilt)
+    assert again is not None
+    assert again.accept == max(Settings().accept_probs)
+    assert (again.stage, again.sampling, again.again) == (chains.stage + 1, False, True)
+    settled = warm_up(*problem(), again)
+    assert settled.stage == chains.stage + 2
+    assert adapt_again(*problem(), settled, spoilt) is None
+    assert_exact(advance(*problem(), settled, STEPS)[1].z)
+
+
+def test_draws_of_another_shape_than_the_whitening_lead_to_another_warm_up():
+    chains, draws = good()
+    factors = (10 * np.asarray(chains.place(0).factors[0]),)
+    wrong = Place(np.asarray(chains.place(0).loc), factors)
+    again = adapt_again(*problem(), chains._replace(places={0: wrong}), draws)
+    assert again is not None
+    found = again.place(0).factors[0][0]
+    np.testing.assert_allclose(found @ found.T, COVARIANCE, rtol=0.1)
+
+
+@pytest.mark.parametrize(
+    ("means", "sds", "groups"),
+    [
+        ([0, 0, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0]),
+        ([0, 1, 0, 2], [1, 2, 1, 1], [0, 0, 0, 0]),
+        ([0, 0, 50, 50], [1, 1, 1, 1], [0, 0, 2, 2]),
+        ([0, 0, 0, 0], [1, 100, 1, 100], [0, 1, 0, 1]),
+    ],
+)
+def test_chains_that_explore_the_same_are_one_group(means, sds, groups):
+    noise = np.random.default_rng(0).normal(size=(4, 300, 2))
+    draws = np.array(means)[:, None, None] + np.array(sds)[:, None, None] * noise
+    assert adaptation._groups(draws) == groups
 
 
 def test_a_start_without_a_finite_potential_is_told():
-    target, data = problem()
-    nowhere = Mode(np.full(2, np.nan), 0.0, np.eye(2), 0.0, "here")
     with pytest.raises(InputError, match="not finite around its mode"):
-        begin(target, data, [nowhere], 2, jax.random.key(0))
+        begun([mode_at(np.full(2, np.nan), np.eye(2))], 2)
+
+
+def test_chains_know_their_group():
+    chains = begun([mode(), mode(shift=3.0)], 3)
+    assert isinstance(chains, Chains)
+    np.testing.assert_array_equal(chains.members(chains.groups[0]), np.array(chains.groups) == 0)

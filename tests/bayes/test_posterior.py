@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from shutil import copyfile
 
 import arviz
 import jax
@@ -16,11 +17,14 @@ from scipy.stats import norm
 from scipy.stats import t as student_t
 
 import bayesgmm as bg
-from bayesgmm.bayes import diagnose, driver, posterior
+from bayesgmm.bayes import checkpoint, crossing, diagnose, driver, inference, loo
+from bayesgmm.bayes.crossing import Crossed
 from bayesgmm.bayes.diagnose import Thresholds
 from bayesgmm.bayes.draws import Draws, concatenate
-from bayesgmm.bayes.posterior import Crossed, Settings
-from bayesgmm.bayes.program import Latent, Structure, load_model
+from bayesgmm.bayes.posterior import Posterior
+from bayesgmm.bayes.program import load_model
+from bayesgmm.bayes.settings import Settings
+from bayesgmm.bayes.structure import Latent, Structure
 from bayesgmm.comparison import both as pair
 from bayesgmm.comparison import record
 from bayesgmm.gaussian.mixture import Mixture, log_density
@@ -156,8 +160,8 @@ def test_the_mixture_says_the_same_as_the_sites():
     found = first().both_.posterior
     np.testing.assert_allclose(found.mixture.weights, found.sites["weights"], rtol=1e-12)
     np.testing.assert_allclose(found.mixture.means, found.sites["means"], rtol=1e-12)
-    sds = np.diagonal(found.mixture.scale_tril, axis1=-2, axis2=-1)
-    np.testing.assert_allclose(sds, found.sites["sds"])
+    assert found.mixture.is_diagonal
+    np.testing.assert_allclose(found.mixture.scale_tril, found.sites["sds"], rtol=1e-12)
 
 
 def test_the_log_likelihood_is_the_density_of_each_draw():
@@ -168,8 +172,7 @@ def test_the_log_likelihood_is_the_density_of_each_draw():
 
 def test_predictions_are_averages_over_the_draws():
     fit, rows = first(), clear_rows(9, seed=4)
-    weights, means, factors = fit.both_.posterior.mixture
-    sds = np.diagonal(factors, axis1=-2, axis2=-1)
+    weights, means, sds = fit.both_.posterior.mixture
     density = norm.pdf(rows[:, None], means[:, :, None], sds[:, :, None]).prod(-1)
     joint = weights[:, :, None] * density
     total = joint.sum(-1)
@@ -179,6 +182,7 @@ def test_predictions_are_averages_over_the_draws():
     np.testing.assert_array_equal(fit.predict(rows), expected.argmax(1))
 
 
+@pytest.mark.filterwarnings("ignore:Estimated shape parameter")  # which both find
 def test_the_tree_is_one_that_arviz_takes():
     tree = first().posterior_
     summary = arviz.summary(tree, var_names=["weights", "means"], round_to="none")
@@ -187,8 +191,9 @@ def test_the_tree_is_one_that_arviz_takes():
     assert tree.posterior["means"].dims == ("chain", "draw", "cluster", "feature")
     diagnostics = first().diagnostics_
     reff = min(1.0, diagnostics.ess_bulk["log-likelihood"] / diagnostics.n_draws)
-    loo = arviz.loo(tree, reff=reff)
-    assert loo.elpd == pytest.approx(first().loo_.elpd, rel=1e-6)
+    expected = arviz.loo(tree, reff=reff)
+    assert first().loo_.elpd == pytest.approx(expected.elpd, rel=1e-6)
+    np.testing.assert_allclose(first().loo_.pareto_k, expected.pareto_k, rtol=1e-6)
 
 
 def test_priors_may_be_arrays(tmp_path):
@@ -266,22 +271,30 @@ def told(r_hat, ess, chain_modes=(0, 0)):
 
 
 @pytest.mark.parametrize(
-    ("diagnostics", "n_parts", "enough"),
+    ("diagnostics", "n_parts", "enough", "early"),
     [
-        (told(1.0, 500.0), 2, True),
-        (told(1.0, 500.0), 1, False),
-        (told(1.0, 300.0), 2, False),
-        (told(1.02, 500.0), 2, False),
-        (told(1.02, 300.0), 8, True),
-        (told(1.5, 10.0), 1, True),
-        (told(1.5, 390.0), 2, False),
-        (told(1.3, 10.0, (0, 1)), 1, True),
-        (told(np.inf, 0.0), 1, True),
+        (told(1.0, 500.0), 2, True, True),
+        (told(1.0, 500.0), 1, False, False),
+        (told(1.0, 300.0), 2, False, False),
+        (told(1.0, 60.0), 1, False, False),
+        (told(1.0, 60.0), 2, False, True),
+        (told(1.02, 500.0), 2, False, False),
+        (told(1.02, 300.0), 8, True, True),
+        (told(1.5, 10.0), 1, False, True),
+        (told(1.5, 4.0), 1, True, True),
+        (told(1.5, 390.0), 2, False, False),
+        (told(1.0, 10.0, (0, 1)), 1, False, True),
+        (told(1.0, 4.0, (0, 1)), 1, True, True),
+        (told(np.inf, 0.0), 1, True, True),
+        (told(np.nan, np.nan), 1, True, True),
     ],
 )
-def test_it_stops_when_done_out_of_budget_or_hopeless(diagnostics, n_parts, enough):
-    """Of 500 draws wanted, 2000 allowed, in parts of 250."""
-    assert posterior._enough(diagnostics, 250 * n_parts, Settings(num_draws=500)) == enough
+def test_it_stops_when_done_out_of_budget_or_hopeless(diagnostics, n_parts, enough, early):
+    """Of 500 draws wanted, 2000 allowed, in parts of 250; `early`: as one of several fits."""
+    settings = Settings(num_draws=500)
+    assert inference._enough(diagnostics, 250 * n_parts, settings) == enough
+    impatient = replace(settings, look_early=True)
+    assert inference._enough(diagnostics, 250 * n_parts, impatient) == early
 
 
 @pytest.mark.parametrize(("num_draws", "max_draws"), [(300, 300), (100, 200)])
@@ -307,6 +320,253 @@ def test_settings_that_cannot_work_are_told_in_one_line(options, parts):
     message = str(caught.value)
     assert "\n" not in message
     assert [part for part in parts if part not in message] == []
+
+
+# --- interrupted, and resumed --------------------------------------------------------------------
+
+
+def stopping(what, after, act=None):
+    """Progress that is interrupted once so much of that is done; or acts then, and goes on."""
+
+    def progress(present, done, total):
+        if present == what and done >= after:
+            if act is None:
+                raise KeyboardInterrupt
+            act()
+
+    return progress
+
+
+@cache
+def interrupted():
+    return fitted(progress=stopping("sampling", 300))
+
+
+def test_an_interrupted_run_keeps_the_draws_until_then_and_says_so():
+    found, whole = interrupted().both_.posterior, first().both_.posterior
+    s = found.draws.z.shape[1]
+    assert found.partial
+    assert not whole.partial
+    assert 100 <= s < whole.draws.z.shape[1]
+    np.testing.assert_array_equal(found.draws.z, whole.draws.z[:, :s])
+    np.testing.assert_array_equal(found.n_occupied, whole.n_occupied[:, :s])
+    np.testing.assert_array_equal(found.sites["means"], whole.sites["means"][:, :s])
+
+
+def test_the_verdict_of_an_interrupted_run_begins_with_that():
+    verdict = interrupted().verdict_
+    s = interrupted().both_.posterior.draws.z.shape[1]
+    assert verdict.name == diagnose.INTERRUPTED
+    assert verdict.flags[0].number == f"{s} draws of each chain"
+    assert "--checkpoint" in verdict.flags[0].next
+    found = interrupted().diagnostics_
+    assert verdict.flags[1:] == diagnose.verdict(found, 2).flags
+    assert found.n_draws == 2 * s
+
+
+def test_an_interrupted_fit_says_so_after_it_was_saved(tmp_path):
+    loaded = bg.BayesianMixture.load(interrupted().save(tmp_path / "fit.nc"))
+    assert loaded.both_.posterior.partial
+    assert loaded.verdict_ == interrupted().verdict_
+    assert str(loaded.summary()) == str(interrupted().summary())
+
+
+@pytest.mark.parametrize(
+    ("what", "after"),
+    [("maximum likelihood", 0), ("finding modes", 0), ("warming up", 30), ("sampling", 20)],
+)
+def test_an_interrupt_before_there_are_draws_to_judge_ends_the_fit(what, after):
+    with pytest.raises(KeyboardInterrupt):
+        fitted(progress=stopping(what, after))
+
+
+@pytest.mark.parametrize(("what", "after"), [("warming up", 30), ("sampling", 20)])
+def test_a_run_that_was_stopped_goes_on_to_the_same_bits(tmp_path, what, after):
+    path = tmp_path / "run.npz"
+    with pytest.raises(KeyboardInterrupt):
+        fitted(checkpoint=path, progress=stopping(what, after))
+    told = []
+    resumed = fitted(checkpoint=path, progress=lambda *now: told.append(now))
+    assert_same_bits(resumed, first())
+    assert min(done for name, done, _ in told if name == what) > after
+
+
+def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path):
+    path = tmp_path / "run.npz"
+    part = fitted(checkpoint=path, progress=stopping("sampling", 300))
+    assert part.verdict_.name == diagnose.INTERRUPTED
+    again = fitted(checkpoint=path)
+    assert_same_bits(again, first())
+    assert again.verdict_ == first().verdict_
+
+
+def test_any_file_that_a_killed_run_leaves_leads_to_the_same_bits(tmp_path, monkeypatch):
+    """The file as it is after each of several calls, as a process finds it that was killed then."""
+    monkeypatch.setattr(checkpoint, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(checkpoint, "SHARE_OF_TIME", 1e9)
+    path, copies = tmp_path / "run.npz", []
+
+    def keep():
+        copies.append(tmp_path / f"{len(copies)}.npz")
+        copyfile(path, copies[-1])
+
+    fitted(checkpoint=path, progress=stopping("warming up", 0, keep))
+    n_early = len(copies)
+    path.unlink()
+    fitted(checkpoint=path, progress=stopping("sampling", 0, keep))
+    assert n_early >= 3
+    assert len(copies) - n_early >= 3
+    for copy in (copies[0], copies[n_early // 2], copies[n_early + 1], copies[-2]):
+        assert_same_bits(fitted(checkpoint=copy), first())
+
+
+def test_a_finished_run_goes_on_where_more_draws_are_wanted(tmp_path):
+    path, most = tmp_path / "run.npz", first().both_.posterior.draws.z.shape[1] + 250
+    options = {"num_draws": most, "max_draws": most}
+    fitted(checkpoint=path)
+    longer = fitted(checkpoint=path, **options)
+    assert longer.both_.posterior.draws.z.shape[1] == most
+    assert_same_bits(longer, fitted(**options))
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        ({"seed": 1}, "seed"),
+        ({"rows": X[:59]}, "data_sha256"),
+        ({"model": "gaussian"}, "model"),
+        ({"num_chains": 3}, "num_chains"),
+        ({"priors": {"weights": 2.0}}, "priors"),
+        ({"k": 3}, "n_components"),
+        ({"n_init": 5}, "n_init"),
+    ],
+)
+def test_the_checkpoint_of_another_run_is_refused(tmp_path, change, part):
+    path = tmp_path / "run.npz"
+    with pytest.raises(KeyboardInterrupt):
+        fitted(checkpoint=path, progress=stopping("warming up", 0))
+    before = path.read_bytes()
+    with pytest.raises(bg.InputError, match="is of another run") as caught:
+        fitted(checkpoint=path, **change)
+    assert part in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"inference": "laplace"}, "nothing to resume"),
+        ({"inference": "vi"}, "nothing to resume"),
+        ({"seed": None}, "an int as random_state"),
+        ({"seed": np.random.default_rng(0)}, "an int as random_state"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_told_to_be_its_own_is_refused(tmp_path, options, message):
+    with pytest.raises(bg.InputError, match=message):
+        fitted(checkpoint=tmp_path / "run.npz", **options)
+
+
+def test_a_checkpoint_of_a_program_without_a_source_is_refused(tmp_path):
+    with pytest.raises(bg.InputError, match="a model with a source"):
+        fitted(checkpoint=tmp_path / "run.npz", model=sourceless(4.0).model)
+
+
+# --- within memory -------------------------------------------------------------------------------
+
+
+def store_at_most(monkeypatch, n_bytes):
+    for module in (crossing, inference):
+        monkeypatch.setattr(module, "STORED_BYTES", n_bytes)
+
+
+def assert_same_answers(fit, stored):
+    """Of a fit without the log densities of its rows, and one that keeps them."""
+    found, other = fit.both_.posterior, stored.both_.posterior
+    assert found.log_likelihood is None
+    assert other.log_likelihood is not None
+    np.testing.assert_array_equal(found.draws.z, other.draws.z)
+    np.testing.assert_array_equal(found.membership, other.membership)
+    np.testing.assert_array_equal(fit.labels_, stored.labels_)
+    every = np.ones(len(found.kept), bool)
+    densities = found.log_densities(every, X)
+    np.testing.assert_allclose(densities, other.log_likelihood, rtol=1e-10)
+    for name in ("elpd", "se", "p_loo", "pointwise", "pareto_k", "p_pointwise"):
+        one, two = getattr(found.loo, name), getattr(other.loo, name)
+        np.testing.assert_allclose(one, two, rtol=1e-6, err_msg=name)
+    assert fit.verdict_ == stored.verdict_
+
+
+@pytest.mark.parametrize("room", [1, 2**20])
+def test_a_fit_that_keeps_no_density_of_rows_gives_the_same_answers(monkeypatch, room):
+    stored = first()
+    assert np.isfinite(stored.loo_.elpd)  # in blocks of their usual size
+    store_at_most(monkeypatch, 1)
+    monkeypatch.setattr(loo, "BLOCK_BYTES", room)
+    assert_same_answers(fitted(), stored)
+
+
+def test_a_users_program_is_crossed_again_where_its_densities_are_not_kept(monkeypatch):
+    stored = heavy_tailed()
+    store_at_most(monkeypatch, 1)
+    assert_same_answers(fitted(model=student, num_draws=500), stored)
+
+
+def test_densities_of_rows_are_let_go_when_draws_become_too_many(monkeypatch):
+    options = {"num_draws": 250, "max_draws": 500, "thresholds": Thresholds(ess=1e6)}
+    stored = fitted(**options)
+    store_at_most(monkeypatch, 8 * 2 * 250 * len(X))
+    assert fitted(num_draws=250, max_draws=250).both_.posterior.log_likelihood is not None
+    assert_same_answers(fitted(**options), stored)
+
+
+def test_a_fit_that_keeps_no_density_of_rows_is_saved_without_them(tmp_path, monkeypatch):
+    store_at_most(monkeypatch, 1)
+    fit = fitted()
+    assert "log_likelihood" not in fit.posterior_.children
+    loaded = bg.BayesianMixture.load(fit.save(tmp_path / "fit.nc"))
+    assert loaded.both_.posterior.log_likelihood is None
+    assert str(loaded.summary()) == str(fit.summary())
+    np.testing.assert_array_equal(loaded.loo_.pointwise, fit.loo_.pointwise)
+    np.testing.assert_array_equal(loaded.predict_proba(X), fit.predict_proba(X))
+
+
+# --- Laplace's approximation ---------------------------------------------------------------------
+
+
+@cache
+def by_laplace():
+    return fitted(inference="laplace", num_draws=1000)
+
+
+def test_laplace_goes_the_whole_line_and_says_that_it_is_approximate():
+    fit = by_laplace()
+    found = fit.both_.posterior
+    assert found.inference == "laplace"
+    assert found.draws.log_approximation is not None
+    assert np.isnan(fit.diagnostics_.worst_r_hat)
+    assert fit.diagnostics_.pareto_k < 0.7
+    assert fit.verdict_.name == diagnose.APPROXIMATE
+    np.testing.assert_array_equal(fit.labels_, first().labels_)
+    for text in (str(fit.summary()), str(fit.posterior_.attrs)):
+        assert "laplace" in text.lower()
+
+
+def test_laplace_agrees_with_nuts_where_the_posterior_is_nearly_normal():
+    found, other = by_laplace().both_.posterior, first().both_.posterior
+    for name in ("weights", "means"):
+        a, b = found.sites[name], other.sites[name]
+        assert (np.abs(a.mean((0, 1)) - b.mean((0, 1))) < 0.3 * b.std((0, 1))).all()
+        np.testing.assert_allclose(a.std((0, 1)), b.std((0, 1)), rtol=0.3)
+    assert by_laplace().loo_.elpd == pytest.approx(first().loo_.elpd, abs=1.0)
+
+
+def test_laplace_repeats_with_its_seed_and_is_saved(tmp_path):
+    assert_same_bits(by_laplace(), fitted(inference="laplace", num_draws=1000))
+    loaded = bg.BayesianMixture.load(by_laplace().save(tmp_path / "fit.nc"))
+    assert loaded.inference == "laplace"
+    assert loaded.verdict_ == by_laplace().verdict_
+    assert str(loaded.summary()) == str(by_laplace().summary())
 
 
 # --- a program of the user's ---------------------------------------------------------------------
@@ -434,14 +694,15 @@ def by_hand(shift):
         np.broadcast_to(np.arange(2), (c, s, 2)).copy(),
         np.full((c, s), np.inf),
         np.full((c, s), 2),
+        log_likelihood.sum(-1),
+        log_likelihood[..., crossing.held_rows(60)],
         log_likelihood,
     )
 
 
 def rebuilt(part):
     structure = Structure(2, (Latent("z", (1,)),), "X", (("weights", -1),), (), True)
-    membership = np.full((60, 2), 0.5)
-    return posterior.rebuild(part, structure, "nuts", membership, np.ones(60), (), Thresholds())
+    return Posterior.of(structure, "nuts", part, X, np.ones(60), Thresholds())
 
 
 def test_chains_of_one_mode_are_all_kept():
@@ -468,7 +729,7 @@ def test_parts_of_a_run_join_into_the_whole():
         jax.tree.map(lambda a, half=half: a[:, half], whole)
         for half in (slice(0, 80), slice(80, None))
     ]
-    joined = posterior._joined(parts)
+    joined = crossing.joined(parts)
     for one, other in zip(jax.tree.leaves(joined), jax.tree.leaves(whole), strict=True):
         np.testing.assert_array_equal(one, other)
     assert concatenate([whole.draws]) is whole.draws
@@ -499,15 +760,14 @@ def test_a_fit_follows_the_origin_of_the_columns(place):
 
 def test_the_pivot_is_the_order_of_the_maximum_likelihood_fit():
     problem = problem_of(X)
-    target, data = prepared(X, "gaussian_diag", 2)
+    ready = inference.prepare(problem, load_model("gaussian_diag"), 2, None)
     ml = restarts.fit(
         problem.table, 2, "diag", np.random.default_rng(0), restarts.Settings(n_init=4)
     )
     flipped = Mixture(*(np.asarray(part)[::-1].copy() for part in ml.mixture))
     optimum = replace(ml.optima[0], mixture=flipped)
     turned = replace(ml, mixture=flipped, optima=(optimum,))
-    key = pair.jax_key(np.random.default_rng(0))
-    settings = Settings(num_chains=2, num_draws=250)
-    modes = posterior.scout(target, data, turned, settings, key)
-    found = posterior.fit(target, data, turned, modes, settings, key)
+    rng, settings = np.random.default_rng(0), Settings(num_chains=2, num_draws=250)
+    modes = inference.scout(ready, turned, settings, rng)
+    found = inference.fit(ready, turned, modes, settings, rng)
     np.testing.assert_allclose(found.sites["means"].mean((0, 1)), flipped.means, atol=0.3)

@@ -49,8 +49,9 @@ def assert_says(message, *parts):
 
 
 def test_the_library_has_its_programs():
-    expected = {"gaussian", "gaussian_tied", "gaussian_diag", "gaussian_spherical"}
-    assert expected | {"conjugate", "richardson_green", "student_t"} == set(PROGRAMS)
+    gaussian = {"gaussian", "gaussian_tied", "gaussian_diag", "gaussian_spherical"}
+    others = {"student_t", "gaussian_noise", "sparse", "dirichlet_process"}
+    assert gaussian | others | {"conjugate", "richardson_green"} == set(PROGRAMS)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -59,7 +60,7 @@ def test_every_program_traces_for_any_number_of_components(name):
         target, _ = prepared(rows_for(name), name, k)
         assert target.structure.k == k
         assert target.structure.gaussian == (name not in NOT_NORMAL)
-        centres = "means" if target.structure.gaussian else "locations"
+        centres = "locations" if name == "student_t" else "means"
         assert dict(target.structure.cluster_axes)[centres] == -2
 
 
@@ -69,7 +70,7 @@ def test_every_program_stands_on_its_own(name):
     sampler = MCMC(kernel, num_warmup=2, num_samples=3, progress_bar=False)
     sampler.run(jax.random.key(0), rows_for(name, 12), 2)
     draws = sampler.get_samples()
-    assert draws["weights"].shape == (3, 2)
+    assert draws["weights"].shape == (3, 3 if name == "gaussian_noise" else 2)
     assert all(np.isfinite(values).all() for values in draws.values())
 
 
@@ -245,6 +246,17 @@ def with_discrete_site(X, k):
     plain(X, k)
 
 
+def with_weights_of_two_axes(X, k):
+    plain(X, k, weights="p")
+    numpyro.deterministic("weights", jnp.ones((1, k)) / k)
+
+
+def with_a_site_for_each_row(X, k):
+    with numpyro.plate("all", len(X)):
+        numpyro.sample("offset", dist.Normal(0.0, 1.0))
+    plain(X, k)
+
+
 def with_rows_left_out(X, k):
     plain(X, k, around=numpyro.handlers.mask(mask=X[:, 0] < 0))
 
@@ -269,7 +281,11 @@ BROKEN = {
     "no mixture": (lambda X, k: plain(X, k, n_mixtures=0), ["no observed mixture", "exactly one"]),
     "two mixtures": (lambda X, k: plain(X, k, n_mixtures=2), ["2 (X0, X1)", "exactly one"]),
     "no weights": (lambda X, k: plain(X, k, weights="p"), ["no site named 'weights'"]),
-    "another k": (lambda X, k: plain(X, k, size=k + 1), ["mixes 3 components", "k=2"]),
+    "another k": (lambda X, k: plain(X, k, size=k + 2), ["mixes 4 components", "k=2"]),
+    "a background in the plate": (lambda X, k: plain(X, k, size=k + 1), ["'centre'", "k=2"]),
+    "weights misspelt": (lambda X, k: plain(X, k, weights="weight"), ["did you mean 'weight'?"]),
+    "weights of two axes": (with_weights_of_two_axes, ["'weights' has shape (1, 2)", "one axis"]),
+    "a site for each row": (with_a_site_for_each_row, ["'offset'", "plate 'all'", "each row"]),
     "few rows": (lambda X, k: plain(X[:5], k), ["(5, 2)", "(60, 2)", "every row"]),
     "no plate": (lambda X, k: plain(X, k, plate="component"), ["plate('cluster', k)"]),
     "discrete": (with_discrete_site, ["discrete site 'z'", "MixtureSameFamily"]),
@@ -311,8 +327,8 @@ def test_a_site_of_the_wrong_length_in_the_plate_is_refused():
 
 
 def test_a_univariate_program_refuses_two_columns():
-    message = refusal(prepared, clear_rows(), "conjugate", 2)
-    assert_says(message, "univariate", "2 columns", "choose one column")
+    message = refusal(prepared, clear_rows(), "richardson_green", 2)
+    assert_says(message, "univariate", "2 columns", "choose one")
 
 
 def test_a_constant_column_is_refused():
@@ -369,6 +385,21 @@ def test_a_prior_that_is_no_finite_number_is_refused(value):
     problem = problem_of(clear_rows())
     message = refusal(bind, load_model("gaussian"), problem, {"weights": value})
     assert_says(message, "weights=", "finite number")
+
+
+@pytest.mark.parametrize(
+    ("name", "priors", "parts"),
+    [
+        ("gaussian", {"weights": -1.0}, ["weights=-1.0", "concentration", "Dirichlet"]),
+        ("gaussian", {"spread": -2.0}, ["spread=-2.0", "scale", "'means'"]),
+        ("gaussian", {"sd_spread": 0.0}, ["sd_spread=0.0", "'sds'"]),
+        ("gaussian", {"correlation": 0.0}, ["correlation=0.0", "LKJCholesky"]),
+        ("conjugate", {"nu": 0.5}, ["nu=0.5", "out of its range"]),
+        ("dirichlet_process", {"alpha_rate": -1}, ["alpha_rate=-1", "'alpha'"]),
+    ],
+)
+def test_a_prior_out_of_its_range_is_refused_before_the_work(name, priors, parts):
+    assert_says(refusal(prepared, clear_rows(), name, 2, priors), "priors: ", *parts)
 
 
 def test_the_programs_lie_beside_the_package_or_in_it():

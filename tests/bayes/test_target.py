@@ -1,5 +1,7 @@
 """The flat potential is NumPyro's own of the plain program, Jacobian included."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,10 +12,12 @@ from hypothesis import strategies as st
 from numpyro.distributions.transforms import biject_to
 from numpyro.infer.util import constrain_fn, log_density, potential_energy
 
-from bayesgmm.bayes.fuse import unwrapped
 from bayesgmm.bayes.program import model_names
+from bayesgmm.bayes.recognise import unwrapped
 from bayesgmm.bayes.target import GUIDED, POSTERIOR, PRIOR
+from bayesgmm.gaussian.arrays import similar_size
 from bayesgmm.gaussian.mixture import log_joint
+from bayesgmm.gaussian.passes import FEATURES, WHITENED
 from tests.bayes.cases import NOT_NORMAL, UNIVARIATE, clear_rows, prepared, student
 
 PROGRAMS = {name: name for name in model_names()} | {"student": student}
@@ -69,18 +73,19 @@ def test_value_and_gradient_are_those_of_the_plain_program(program, shape, weigh
 
 
 def test_the_potential_is_minus_log_density_and_log_jacobian():
-    target, data = prepared(clear_rows(12), "gaussian", 2)
+    rows = clear_rows(12)
+    target, data = prepared(rows, "gaussian", 2)
     z = jnp.asarray(np.random.default_rng(0).normal(size=target.size))
 
     def by_hand(z):
         seeded = numpyro.handlers.seed(target.program.model, jax.random.key(0))
-        trace = numpyro.handlers.trace(seeded).get_trace(data.X, 2, **data.keywords)
+        trace = numpyro.handlers.trace(seeded).get_trace(rows, 2, **data.keywords)
         values, log_jacobian = {}, 0.0
         for name, free in split(target.structure, z).items():
             transform = biject_to(trace[name]["fn"].support)
             values[name] = transform(free)
             log_jacobian += transform.log_abs_det_jacobian(free, values[name]).sum()
-        joint, _ = log_density(target.program.model, (data.X, 2), data.keywords, values)
+        joint, _ = log_density(target.program.model, (rows, 2), data.keywords, values)
         return -(joint + log_jacobian)
 
     def both(z):
@@ -142,17 +147,56 @@ def test_stages_are_prior_guided_and_posterior(program):
     X, counts = clear_rows(12), np.r_[np.zeros(2), np.ones(8), 2, 3]
     target, data = prepared(X, PROGRAMS[program], 2, row_weights=counts)
     rng = np.random.default_rng(3)
-    z, resp = jnp.asarray(rng.normal(size=target.size)), rng.dirichlet(np.ones(2), size=12)
+    z = jnp.asarray(rng.normal(size=target.size))
+    resp = rng.dirichlet(np.ones(2), size=len(data.X))
     one_row = plain_potential(target, X[:1], data.keywords)(z)
     nothing = one_row + np.logaddexp.reduce(target.log_joint(z, data, data.X[:1])[0])
     joint = np.asarray(target.log_joint(z, data, data.X))
-    guided = nothing - (counts[:, None] * resp * joint).sum()
+    guided = nothing - (np.asarray(data.row_weights)[:, None] * resp * joint).sum()
+    guide = jnp.asarray(target.guide(data, resp))
     found = [
-        target.staged_potential(z, data, resp, jnp.asarray(stage))
+        target.staged_potential(z, data, guide, jnp.asarray(stage))
         for stage in (PRIOR, GUIDED, POSTERIOR)
     ]
     expected = [nothing, guided, target.potential(z, data)]
     np.testing.assert_allclose(found, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("program", ["gaussian", "gaussian_diag", "gaussian_tied"])
+@pytest.mark.parametrize("form", [FEATURES, WHITENED], ids=lambda form: form.durable_name)
+def test_both_forms_of_the_pass_give_the_same_potential_and_gradient(program, form):
+    target, data = prepared(clear_rows(30), program, 2)
+    if target.structure.diagonal and form is WHITENED:
+        pytest.skip("columns without correlations have nothing to whiten")
+    z = jnp.asarray(np.random.default_rng(2).normal(size=target.size))
+    plain = plain_potential(target, clear_rows(30), data.keywords)
+    expected = jax.jit(jax.value_and_grad(plain), compiler_options=QUICKLY)(z)
+    other = replace(target, form=form)
+    found = jax.jit(jax.value_and_grad(other.potential), compiler_options=QUICKLY)(z, data)
+    np.testing.assert_allclose(found[0], expected[0], rtol=1e-10)
+    np.testing.assert_allclose(found[1], expected[1], rtol=1e-8, atol=1e-8)
+
+
+def test_a_background_begins_with_a_share_of_every_row():
+    target, data = prepared(clear_rows(12), "gaussian_noise", 2)
+    resp = np.random.default_rng(3).dirichlet(np.ones(2), size=len(data.X))
+    guide = target.guide(data, resp)
+    assert guide.shape == (len(data.X), 3)
+    np.testing.assert_allclose(guide.sum(1), data.row_weights)
+    assert (guide[:12, 2] > 0).all()
+    np.testing.assert_allclose(guide[:12, 0] / guide[:12, 1], resp[:12, 0] / resp[:12, 1])
+
+
+def test_rows_that_fill_up_change_nothing():
+    rows = clear_rows(70)
+    target, data = prepared(rows, "gaussian", 2)
+    assert len(data.X) == similar_size(70) > 70
+    z = jnp.asarray(np.random.default_rng(0).normal(size=target.size))
+    alone = data._replace(X=jnp.asarray(rows), row_weights=jnp.ones(70))
+    np.testing.assert_allclose(target.potential(z, data), target.potential(z, alone), rtol=1e-13)
+    own, own_data = prepared(rows, student, 2)
+    assert len(own_data.X) == 70  # a user's program may look at all rows
+    assert own.program.name == "student"
 
 
 def test_a_derivative_in_the_rows_is_refused_and_never_zero():

@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from threading import Event
 
 import numpy as np
 import pytest
 
 import bayesgmm as bg
-from bayesgmm.bayes.diagnose import NOT_CONVERGED, Flag, Verdict
+from bayesgmm.bayes.diagnose import INTERRUPTED, NOT_CONVERGED, Flag, Verdict
 from bayesgmm.comparison import verdicts
 from bayesgmm.comparison.compare import Comparison
 from bayesgmm.ml.selection import Cell
@@ -94,6 +95,67 @@ def test_asking_for_another_k_is_refused(comparison: Comparison) -> None:
 def test_weights_that_are_not_counts_are_refused() -> None:
     with pytest.raises(bg.InputError, match="counts"):
         bg.compare([[0.0], [1.0], [2.0]], [1], sample_weight=[0.5, 1, 1])
+
+
+# --- interrupted ---------------------------------------------------------------------------------
+
+
+def cut_off(what: str, after: int, wait_for: str = "") -> Comparison:
+    """The same comparison, interrupted once so much of that is done, and something else begun."""
+    begun, interrupted = Event(), Event()
+
+    def progress(present: str, done: int, total: int) -> None:
+        if present == wait_for:
+            begun.set()
+        if present == what and done >= after:
+            assert not wait_for or begun.wait(120)
+            interrupted.set()
+        if interrupted.is_set():
+            raise KeyboardInterrupt
+
+    return bg.compare("faithful", [2, 3], num_draws=500, random_state=0, progress=progress)
+
+
+@pytest.mark.parametrize(
+    ("what", "after", "wait_for"),
+    [("k = 3: warming up", 40, ""), ("covariance families", 0, "k = 3: warming up")],
+)
+def test_an_interrupt_keeps_the_numbers_of_components_that_are_done(
+    comparison: Comparison, what: str, after: int, wait_for: str
+) -> None:
+    found = cut_off(what, after, wait_for)
+    assert found.interrupted
+    assert not comparison.interrupted
+    assert [each.n_components for each in found.fits] == [1, 2]
+    for one, other in zip(found.fits, comparison.fits, strict=False):
+        np.testing.assert_array_equal(one.posterior.draws.z, other.posterior.draws.z)
+        assert one.ml.bic == other.ml.bic
+        assert not one.posterior.partial
+    assert found.chosen_.n_components == 2
+    told = [sentence for sentence in found.sentences() if "Interrupted" in sentence]
+    assert len(told) == 1
+    assert "k = 3 not fitted" in told[0]
+    assert "Interrupted" in str(found)
+    assert [row["k"] for row in found.to_dict()["comparison"]] == [1, 2]
+
+
+def test_an_interrupt_while_the_last_k_is_sampled_keeps_its_draws_until_then(
+    comparison: Comparison,
+) -> None:
+    found = cut_off("k = 3: sampling", 4 * 250)
+    assert found.interrupted
+    assert [each.n_components for each in found.fits] == [1, 2, 3]
+    partial = [each.posterior.partial for each in found.fits]
+    assert partial == [False, False, True]
+    last, whole = found.fits[2].posterior.draws.z, comparison.fits[2].posterior.draws.z
+    np.testing.assert_array_equal(last, whole[:, : last.shape[1]])
+    assert found.fits[2].posterior.verdict.name == INTERRUPTED
+    assert any("Interrupted" in sentence for sentence in found.sentences())
+
+
+def test_an_interrupt_before_there_is_anything_to_compare_ends_it() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        cut_off("k = 2: warming up", 0)
 
 
 def test_plot_draws_every_criterion(comparison: Comparison) -> None:

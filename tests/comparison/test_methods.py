@@ -46,7 +46,7 @@ def test_the_priors_in_words_name_every_keyword_of_the_program(name: str) -> Non
     fields = {field for phrase in PRIORS[name] for _, field, _, _ in Formatter().parse(phrase)}
     parameters = inspect.signature(load_model(name).model).parameters.values()
     keywords = {each.name for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY}
-    assert keywords - {"sd"} <= fields
+    assert keywords - {"sd", "covariance"} <= fields  # of the data: parts of other keywords
     assert fields - {None, "what"} <= keywords
 
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from bayesgmm.gaussian import sweep as module
+from bayesgmm.gaussian.likelihood import log_likelihood, mixture_log_likelihood
 from bayesgmm.gaussian.mixture import Mixture, log_density, log_joint, responsibilities
+from bayesgmm.gaussian.passes import FEATURES
 from bayesgmm.gaussian.sweep import (
     Frame,
     features,
     frame_of,
     log_jacobian,
-    log_likelihood,
-    mixture_log_likelihood,
     natural,
     sweep,
     unpack,
@@ -99,7 +99,9 @@ def test_gradient_in_theta_is_the_statistics_and_plain_autodiff(mixture, rows, r
         joint = theta @ features(Z, theta.shape[-1])
         return jnp.asarray(row_weights) @ jax.nn.logsumexp(joint, axis=0)
 
-    fused = partial(log_likelihood, X=rows, row_weights=row_weights, frame=frame)
+    def fused(theta: jax.Array) -> jax.Array:
+        return log_likelihood(FEATURES, theta, rows, row_weights, frame)
+
     gradient = jax.grad(fused)(theta)
     expected = jax.jit(jax.grad(unfused))(theta)
     np.testing.assert_allclose(gradient, expected, rtol=1e-11, atol=1e-11)
@@ -144,7 +146,7 @@ def test_the_size_of_the_blocks_changes_nothing(
 def test_temporaries_do_not_grow_with_the_rows(mixture, frame, monkeypatch):
     monkeypatch.setattr(module, "block_rows", lambda theta: 64)
     theta = natural(mixture, frame)
-    gradient = jax.jit(jax.value_and_grad(log_likelihood))
+    gradient = jax.jit(jax.value_and_grad(partial(log_likelihood, FEATURES)))
 
     def temporary(n: int) -> int:
         shapes = jax.ShapeDtypeStruct((n, 2), float), jax.ShapeDtypeStruct((n,), float)
@@ -172,27 +174,11 @@ def test_temporaries_of_a_million_rows_are_a_few_blocks(k, d):
     assert memory.temp_size_in_bytes < 4 * module.CACHE
 
 
-@pytest.mark.parametrize("argument", ["X", "row_weights", "frame"])
-@pytest.mark.parametrize("derivative", [jax.grad, jax.jacfwd])
-def test_a_derivative_with_respect_to_the_data_is_refused(
-    argument, derivative, mixture, rows, row_weights, frame
-):
-    given = {"X": rows, "row_weights": row_weights, "frame": frame}
-    given = jax.tree.map(jnp.asarray, given)
-    theta = natural(mixture, frame)
-
-    def of(value: object) -> jax.Array:
-        return log_likelihood(theta, **{**given, argument: value})
-
-    with pytest.raises(TypeError, match="no derivative with respect to the data"):
-        derivative(of)(given[argument])
-
-
 def test_a_gradient_through_the_data_is_refused_beside_one_in_theta(mixture, rows, frame):
     ones = jnp.ones(len(rows))
 
     def both(theta: jax.Array) -> jax.Array:
-        return log_likelihood(theta, jnp.asarray(rows) * theta[0, 0], ones, frame)
+        return log_likelihood(FEATURES, theta, jnp.asarray(rows) * theta[0, 0], ones, frame)
 
     with pytest.raises(TypeError, match="differentiate the parameters only"):
         jax.grad(both)(natural(mixture, frame))

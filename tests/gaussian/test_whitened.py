@@ -1,10 +1,12 @@
 """The whitened form of the pass: what features give, and digits where they lose them."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from bayesgmm.gaussian import passes, sweep
+from bayesgmm.gaussian.likelihood import mixture_log_likelihood
 from bayesgmm.gaussian.mixture import Mixture, log_density, responsibilities
 from bayesgmm.gaussian.passes import FEATURES, WHITENED, pass_for
 from bayesgmm.gaussian.sweep import Frame, frame_of, log_jacobian
@@ -65,6 +67,56 @@ def test_absent_components_change_nothing_and_a_stack_is_its_members(form, make_
     value, counts, *rest = found(form, absent, X, weights, frame)
     assert (counts[:, 2] == 0).all()
     assert all(np.isfinite(part).all() for part in (value, *rest))
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.durable_name)
+def test_the_slope_is_the_derivative_of_the_log_likelihood(form, make_mixture):
+    mixture = make_mixture(3, 4, 2)
+    X, weights = rows_and_weights(200, 4)
+    frame = frame_of(X, weights)
+    prepared = form.prepare(mixture, frame)
+    _, sums = form.run(prepared, X, weights, frame)
+    expected = jax.grad(lambda each: form.run(each, X, weights, frame)[0])(prepared)
+    lower = np.tril(np.ones((4, 4)))  # factors are triangular, whatever stands above
+    for slope, one in zip(
+        *map(jax.tree.leaves, (form.slope(sums, prepared), expected)), strict=True
+    ):
+        part = lower if one.shape == (3, 4, 4) else 1.0
+        np.testing.assert_allclose(slope * part, one * part, rtol=1e-9, atol=1e-9)
+
+
+def test_both_forms_have_the_same_derivative_in_the_mixture(make_mixture):
+    mixture = jax.tree.map(jnp.asarray, make_mixture(3, 4, 2))
+    X, weights = rows_and_weights(200, 4)
+    frame = frame_of(X, weights)
+    one, other = (
+        jax.grad(lambda each, form=form: mixture_log_likelihood(each, X, weights, frame, form))(
+            mixture
+        )
+        for form in FORMS
+    )
+    for a, b in zip(one, other, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("condition", [1e6, 1e10, 1e12])
+def test_the_whitened_slope_keeps_its_digits_near_singularity(condition):
+    """In the mean of one component the derivative is the sum of S^-1 (x - mean)."""
+    rng, d = np.random.default_rng(1), 3
+    turn = np.linalg.qr(rng.normal(size=(d, d)))[0]
+    root = turn * np.array([1.0, condition**-0.25, condition**-0.5])
+    factor = np.linalg.qr(root.T)[1].T
+    factor = factor * np.sign(np.diagonal(factor))
+    white = rng.normal(size=(500, d))
+    X, unit = white @ factor.T, Frame(np.zeros(d), np.ones(d))
+
+    def of(means):
+        mixture = Mixture(jnp.ones(1), means, jnp.asarray(factor)[None])
+        return mixture_log_likelihood(mixture, X, np.ones(500), unit, WHITENED)
+
+    slope = jax.grad(of)(jnp.zeros((1, d)))[0]
+    tolerance = 500 * np.finfo(float).eps * condition**0.5
+    np.testing.assert_allclose(factor.T @ slope, white.sum(0), atol=10 * tolerance)
 
 
 @pytest.mark.parametrize("condition", [1e6, 1e10, 1e12])
