@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from bayesgmm.bayes.fuse import fuse
     from bayesgmm.bayes.program import load_model
     from bayesgmm.comparison.compare import compare
     from bayesgmm.data.datasets import load_dataset
@@ -25,6 +26,7 @@ __all__ = [
     "GaussianMixture",
     "InputError",
     "compare",
+    "fuse",
     "likelihood_ratios",
     "load_dataset",
     "load_model",
@@ -36,6 +38,7 @@ _HOMES = {
     "GaussianMixture": "bayesgmm.estimators.gaussian",
     "InputError": "bayesgmm.data.errors",
     "compare": "bayesgmm.comparison.compare",
+    "fuse": "bayesgmm.bayes.fuse",
     "likelihood_ratios": "bayesgmm.ml.likelihood_ratio",
     "load_dataset": "bayesgmm.data.datasets",
     "load_model": "bayesgmm.bayes.program",
