@@ -27,11 +27,13 @@ check: $(TEST_STAMP)  ## formatting, lint, types, import contract
 notebooks: $(TEST_STAMP)  ## execute the notebooks in place, figures included
 	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
 
-benchmark: $(TEST_STAMP)  ## how long a user waits, an EM iteration, a bootstrap, a grid take; beside peers
+benchmark: $(TEST_STAMP)  ## how long a user waits, EM, bootstrap, grid, gradient and posterior take; beside peers
 	$(BIN)/python benchmarks/end_to_end.py
 	$(BIN)/python benchmarks/em.py
 	$(BIN)/python benchmarks/bootstrap.py
 	$(BIN)/python benchmarks/selection.py
+	$(BIN)/python benchmarks/gradient.py
+	$(BIN)/python benchmarks/posterior.py
 
 calibration: $(TEST_STAMP)  ## coverage of intervals by simulation; writes docs/calibration.md and .png
 	$(BIN)/python benchmarks/calibration.py --table docs/calibration.md --figure docs/calibration.png
