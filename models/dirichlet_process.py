@@ -1,25 +1,20 @@
 """Dirichlet process: sticks for weights, cut off at k.
 
-Use it where the number of clusters should grow with the data: k is only a bound, so give more than
-you expect, and see that the last sticks hold next to nothing. For a finite number that is to be
-estimated, sparse empties superfluous components more firmly; when k is known, use gaussian.
+Use it where the number of clusters should grow with the data: k is only a bound, so see that the
+last sticks hold next to nothing. To estimate a finite number, sparse; when k is known, gaussian.
 
 Priors, each a keyword:
     alpha_shape, alpha_rate
                  alpha ~ Gamma(2, 2) (Ishwaran and James 2002); about alpha log(n) clusters are
-                 expected before the data are seen (Antoniak 1974).
-                 fractions v_j ~ Beta(1, alpha), weights v_j (1 - v_1) ... (1 - v_{j-1}); the last
-                 component has what is left (Sethuraman 1994; Ishwaran and James 2001).
+                 expected (Antoniak 1974). Fractions v_j ~ Beta(1, alpha), weights v_j (1 - v_1) ...
+                 (1 - v_{j-1}), the last one what is left (Sethuraman 1994).
     location, spread
                  means ~ Normal(mid-range, range) of each column (Richardson and Green 1997).
     sd, sd_spread
                  log tau_j ~ Normal(log(sd_j k^(-1/d)), 1); log sigma_kj ~ Normal(log tau_j,
                  sd_spread); zero-avoiding (Chung et al. 2013 for the idea).
     correlation  LKJ shape of each correlation matrix (Lewandowski, Kurowicka and Joe 2009).
-
-Sticks know their order: a labelling in which large components come first is more probable a priori
-than another, and the sampler seldom changes it. Fractions are as sampled; weights are relabelled
-with their components.
+Fractions are as sampled; weights are relabelled with their components.
 """
 
 import jax.numpy as jnp
@@ -46,7 +41,7 @@ def model(
 
     alpha = numpyro.sample("alpha", dist.Gamma(alpha_shape, alpha_rate))
     fractions = numpyro.sample("fractions", dist.Beta(1.0, alpha).expand([k - 1]).to_event(1))
-    left = jnp.concatenate([jnp.zeros(1), jnp.cumsum(jnp.log1p(-fractions))])
+    left = jnp.append(0.0, jnp.cumsum(jnp.log1p(-fractions)))
     logits = left + jnp.append(jnp.log(fractions), 0.0)
     numpyro.deterministic("weights", jnp.exp(logits))
     centre = jnp.log(sd) - jnp.log(k) / d

@@ -1,13 +1,12 @@
 """Noise: normal components, and a uniform background.
 
-Use it where some rows belong to no cluster: they would widen a component, or take one to
-themselves. The background is spread over the box that the data fill; it is the last component, and
-never one of the k clusters. With heavy tails rather than scatter, prefer student_t; without either,
-gaussian.
+Use it where some rows belong to no cluster and would widen a component. The background (Banfield
+and Raftery 1993) fills the data's box; it comes last, and is none of the k clusters. With heavy
+tails rather than scatter, student_t; without either, gaussian.
 
 Priors, each a keyword:
-    weights      concentration of the Dirichlet on the weights of the clusters; 1 is uniform.
-    noise        the same for the background's; below 1 it is expected to be small or absent.
+    weights, noise
+                 concentrations of the Dirichlet on the weights, of clusters and of the background.
     location, spread
                  means ~ Normal(mid-range, range) of each column (Richardson and Green 1997); the
                  box is mid-range -+ range / 2.
@@ -15,7 +14,6 @@ Priors, each a keyword:
                  log tau_j ~ Normal(log(sd_j k^(-1/d)), 1); log sigma_kj ~ Normal(log tau_j,
                  sd_spread); zero-avoiding (Chung et al. 2013 for the idea).
     correlation  LKJ shape of each correlation matrix (Lewandowski, Kurowicka and Joe 2009).
-The background is that of Banfield and Raftery (1993), with a weight of its own.
 """
 
 import jax.numpy as jnp
@@ -33,13 +31,12 @@ def model(
     spread=None,
     sd=None,
     sd_spread=0.7,
-    correlation=2.0,
+    correlation=2,
 ):
     n, d = X.shape
     location = (X.min(0) + X.max(0)) / 2 if location is None else location
     spread = X.max(0) - X.min(0) if spread is None else spread
     sd = X.std(0) if sd is None else sd
-
     concentration = jnp.append(jnp.full(k, weights), noise)
     proportions = numpyro.sample("weights", dist.Dirichlet(concentration))
     centre = jnp.log(sd) - jnp.log(k) / d
@@ -51,7 +48,6 @@ def model(
         if d > 1:
             corr_tril = numpyro.sample("corr_tril", dist.LKJCholesky(d, correlation))
             scale_tril = sds[..., None] * corr_tril
-
     half = spread * (0.5 + 1e-9)  # the outermost rows lie inside, whatever rounding does
     background = dist.Uniform(location - half, location + half).to_event(1)
     clusters = [dist.MultivariateNormal(means[j], scale_tril=scale_tril[j]) for j in range(k)]
