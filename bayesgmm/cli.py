@@ -461,22 +461,38 @@ def _say_written(outputs: dict[str, Path | None]) -> None:
         print(f"\nwritten: {', '.join(written)}")
 
 
+def progress_line(seconds: float, what: str, done: int, total: int, note: str) -> str:
+    """What is being done, since when, and how far it has come."""
+    part = f" {done:,} of {total:,}" if total > 1 else ""
+    return f"{seconds:5.1f} s  {what}{part}{', ' if note else ''}{note}"
+
+
 class _Progress:
     """One line on the terminal that says what is being done; silent when it is not a terminal."""
 
     def __init__(self, quiet: bool) -> None:
         self.shown = not quiet and sys.stderr.isatty()
         self.began = time.monotonic()
+        self.begun: dict[str, tuple[float, int]] = {}
 
-    def __call__(self, what: str, done: int, total: int) -> None:
+    def __call__(self, what: str, done: int, total: int, note: str = "") -> None:
         if _interrupted.is_set():
             raise KeyboardInterrupt
         if self.shown:
-            part = f" {done:,} of {total:,}" if total > 1 else ""
-            line = f"{time.monotonic() - self.began:5.1f} s  {what}{part}"
+            line = progress_line(time.monotonic() - self.began, what, done, total, note)
+            left = self._left(what, done, total)
             width = shutil.get_terminal_size().columns - 1
-            sys.stderr.write(f"\r\x1b[K{line[:width]}")
+            sys.stderr.write(f"\r\x1b[K{(line + left)[:width]}")
             sys.stderr.flush()
+
+    def _left(self, what: str, done: int, total: int) -> str:
+        """How long it still takes at this pace."""
+        now = time.monotonic()
+        began, first = self.begun.setdefault(what, (now, done))
+        if done < first or done in (first, total):  # begun anew, or nothing to go by
+            self.begun[what] = (now, done)
+            return ""
+        return f", {(now - began) / (done - first) * (total - done):.0f} s left"
 
     def __enter__(self) -> "_Progress":
         return self

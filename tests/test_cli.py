@@ -1,5 +1,6 @@
 """The command line through its real entry point, in a real process."""
 
+import io
 import json
 import signal
 import subprocess
@@ -124,6 +125,24 @@ def test_an_interrupt_ends_it_with_a_line_and_no_traceback() -> None:
     assert told.decode().strip() == "bayesgmm: interrupted; nothing was written."
 
 
+def test_the_progress_line_says_how_far_how_well_and_how_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Half of the steps in six seconds leave six; what is begun anew is timed anew."""
+    terminal, clock = io.StringIO(), [0.0]
+    terminal.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(cli.time, "monotonic", lambda: clock[0])
+    line = cli._Progress(quiet=False)
+    for seconds, done in ((1.0, 0), (7.0, 2000), (8.0, 0)):
+        clock[0] = seconds
+        line("sampling", done, 4000, "acceptance 0.86, 3 divergent")
+    first, middle, again = terminal.getvalue().split("\r\x1b[K")[1:]
+    assert first == "  1.0 s  sampling 0 of 4,000, acceptance 0.86, 3 divergent"
+    assert middle.endswith("sampling 2,000 of 4,000, acceptance 0.86, 3 divergent, 6 s left")
+    assert "left" not in again
+
+
 def run_interrupted(
     what: str, after: int, *arguments: object, cwd: Path
 ) -> subprocess.CompletedProcess[str]:
@@ -133,10 +152,10 @@ def run_interrupted(
         "from bayesgmm import cli\n"
         "what, after, *arguments = sys.argv[1:]\n"
         "plain, sent = cli._Progress.__call__, []\n"
-        "def progress(self, present, done, total):\n"
+        "def progress(self, present, done, total, note=''):\n"
         "    if present == what and done >= int(after) and not sent:\n"
         "        sent.append(os.kill(os.getpid(), signal.SIGINT))\n"
-        "    plain(self, present, done, total)\n"
+        "    plain(self, present, done, total, note)\n"
         "cli._Progress.__call__ = progress\n"
         "sys.exit(cli.main(arguments))\n"
     )

@@ -91,6 +91,13 @@ class Record:
         """Steps of this stage by all chains."""
         return sum(self.steps())
 
+    def account(self) -> str:
+        """How this stage's steps were taken, in words."""
+        parts = [part for outputs in self._outputs for part in list(outputs)]
+        accepted = np.concatenate([part["acceptance_rate"] for part in parts])
+        diverged = sum(int(part["diverging"].sum()) for part in parts)
+        return f"acceptance {accepted.mean():.2f}, {diverged} divergent"
+
     def states(self, fallback: list[State]) -> list[State]:
         """Where every chain is."""
         return list(self._states) or fallback

@@ -10,19 +10,24 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from threading import Event, Lock
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from bayesgmm.gaussian.cores import available_cores
 from bayesgmm.gaussian.precision import float64
 
-type Progress = Callable[[str, int, int], None]
-"""Called with what is being done, how much of it is done, and how much there is."""
+
+@runtime_checkable
+class Progress(Protocol):
+    """Called with what is being done, how much of it is done, how much there is, and a note."""
+
+    def __call__(self, what: str, done: int, total: int, note: str = "") -> None: ...
+
 
 SECONDS = 0.5  # of a call
 FIRST_CALL = 10
 
 
-def silent(what: str, done: int, total: int) -> None:
+def silent(what: str, done: int, total: int, note: str = "") -> None:
     """Progress that nobody watches."""
 
 

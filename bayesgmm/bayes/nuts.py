@@ -149,8 +149,8 @@ def _run(
         # Copies: what is longer than this call is let go.
         taken = {name: np.array(np.asarray(part)[:n_steps]) for name, part in output.items()}
         record.add(c, state, taken)
-        told = "sampling" if sampling else "warming up"
-        progress(told, record.n_steps(), num_steps * len(chains.states))
+        what = "sampling" if sampling else "warming up"
+        progress(what, record.n_steps(), num_steps * len(chains.states), record.account())
         return state
 
     missing = [max(0, num_steps - done) for done in record.steps()]

@@ -456,10 +456,10 @@ def _succeeded(each: "Future[Both]") -> bool:
 def _told(progress: Progress, k: int, interrupted: Event) -> Progress:
     """Progress that says which k it is of, and stops the work once it is in vain."""
 
-    def told(what: str, done: int, total: int) -> None:
+    def told(what: str, done: int, total: int, note: str = "") -> None:
         if interrupted.is_set():
             raise KeyboardInterrupt
-        progress(f"k = {k}: {what}", done, total)
+        progress(f"k = {k}: {what}", done, total, note)
 
     return told
 

@@ -340,7 +340,7 @@ def sampled(record, most=None):
     begun = record.chains or nuts.begin(*problem(), [there], 2, np.random.default_rng(3))
     called = []
 
-    def progress(what, done, of):
+    def progress(what, done, of, note):
         called.append(what)
         if len(called) == most:
             raise KeyboardInterrupt

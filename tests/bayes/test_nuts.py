@@ -199,10 +199,18 @@ def test_progress_is_told_to_the_end():
     told = []
     chains = begun([mode()], 2)
     advance(*problem(), chains, 300, progress=lambda *what: told.append(what))
-    counts = [done for _, done, _ in told]
+    counts = [done for _, done, _, _ in told]
     assert counts == sorted(counts)
     assert counts[-1] == 600
-    assert {(what, of) for what, _, of in told} == {("warming up", 600)}
+    assert {(what, of) for what, _, of, _ in told} == {("warming up", 600)}
+
+
+def test_progress_says_how_the_steps_were_taken():
+    told = []
+    chains = begun([mode()], 2)
+    _, draws = advance(*problem(), chains, 60, progress=lambda *what: told.append(what))
+    accepted, diverged = (draws.stats[name] for name in ("acceptance_rate", "diverging"))
+    assert told[-1][-1] == f"acceptance {accepted.mean():.2f}, {diverged.sum()} divergent"
 
 
 def test_what_is_compiled_ahead_is_what_runs():

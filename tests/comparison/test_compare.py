@@ -104,7 +104,7 @@ def cut_off(what: str, after: int, wait_for: str = "") -> Comparison:
     """The same comparison, interrupted once so much of that is done, and something else begun."""
     begun, interrupted = Event(), Event()
 
-    def progress(present: str, done: int, total: int) -> None:
+    def progress(present: str, done: int, total: int, note: str = "") -> None:
         if present == wait_for:
             begun.set()
         if present == what and done >= after:
