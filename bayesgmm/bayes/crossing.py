@@ -16,6 +16,7 @@ from bayesgmm.bayes.structure import WEIGHTS, Structure
 from bayesgmm.bayes.target import Data, Target
 from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.cores import available_cores, threads
+from bayesgmm.gaussian.memory import give_back
 from bayesgmm.gaussian.mixture import Mixture, log_responsibilities, permute
 from bayesgmm.gaussian.precision import float64
 
@@ -105,6 +106,8 @@ def cross(
     enter(*some(first))  # which compiles what the others use
     for block, part in threads(available_cores()).map(some, others):
         enter(block, part)
+    if size < rows.BLOCK_DRAWS:  # many calls have left memory in pieces
+        give_back()
     chained = jax.tree.map(lambda leaf: leaf.reshape(c, s, *leaf.shape[1:]), whole[0])
     return _without_copies(Crossed(draws, *chained))
 
