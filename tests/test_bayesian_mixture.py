@@ -113,3 +113,12 @@ def test_a_background_is_told_and_survives_saving(noisy, tmp_path):
 def test_no_rows_are_drawn_from_components_that_are_not_normal(noisy):
     with pytest.raises(bg.InputError, match="components that are not normal"):
         noisy.sample(10)
+
+
+def test_components_that_overlap_have_ambiguous_labels() -> None:
+    """Means 1.5 standard deviations apart, n = 1000: sampled well, but labels blend."""
+    rng = np.random.default_rng(1)
+    X = np.concatenate([rng.normal(0.0, 1.0, 500), rng.normal(1.5, 1.0, 500)])[:, None]
+    fit = bg.BayesianMixture(2, random_state=0).fit(X)
+    assert fit.verdict_.name == "labels ambiguous"
+    assert min(fit.diagnostics_.ess_bulk.values()) >= 400

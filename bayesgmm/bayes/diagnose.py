@@ -36,7 +36,7 @@ class Thresholds:
     pareto_k: float = 0.7
     same_mode_r_hat: float = 1.2
     unoccupied: float = 0.5
-    ambiguous: float = 0.05
+    ambiguous: float = 0.025
     ambiguous_odds: float = 19.0
 
 
@@ -83,7 +83,7 @@ class Diagnostics:
         n_draws: draws over all chains.
         non_finite: draws that hold a NaN or an infinity.
         pareto_k: of the importance ratios of an approximation.
-        ambiguous: share of draws whose second-best labelling is nearly as good.
+        ambiguous: share of draws among which another labelling would be as plausible.
         occupied: share of draws in which all components hold rows.
         chain_modes: the mode in which each chain sits, 0 for the first.
     """
@@ -377,7 +377,7 @@ def _labels(found: Diagnostics, thresholds: Thresholds) -> list[Flag]:
     return [
         Flag(
             AMBIGUOUS,
-            f"{100 * found.ambiguous:.0f} % of draws have two labellings that fit nearly as well",
+            f"{100 * found.ambiguous:.0f} % of draws have two labellings that are plausible",
             "components overlap, so parameters of single components blend into each other",
             "trust densities, memberships of pairs and totals; read single components with care",
         )

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from bayesgmm.bayes import relabel as labels
 from bayesgmm.bayes import rows
 from bayesgmm.bayes.crossing import Crossed, ProgramLogJoint
 from bayesgmm.bayes.diagnose import (
@@ -263,10 +264,33 @@ def examine(crossed: Crossed, structure: Structure, thresholds: Thresholds, n: f
     found = diagnose(
         quantities,
         crossed.draws.stats,
-        crossed.margin,
+        labels.clarity(_features(crossed, structure)).reshape(crossed.margin.shape),
         crossed.n_occupied,
         structure.k,
         crossed.draws.log_approximation,
         thresholds,
     )
     return found, quantities
+
+
+def _features(crossed: Crossed, structure: Structure) -> Float[np.ndarray, "s k q"]:
+    """What describes the clusters of relabelled draws.
+
+    Log weights with means and log standard deviations, or with all of a cluster's sites where it is
+    not normal.
+    """
+    k, mixture = structure.k, crossed.mixture
+    weights = crossed.sites[WEIGHTS][..., :k]
+    with np.errstate(divide="ignore"):
+        parts = [np.log(np.maximum(weights, np.finfo(float).tiny))[..., None]]
+        if mixture is not None:
+            parts += [mixture.means, np.log(mixture.variances) / 2]
+        else:
+            axes = dict(structure.cluster_axes)
+            parts += [
+                np.moveaxis(crossed.sites[name], axis, 2).reshape(*weights.shape, -1)
+                for name, axis in axes.items()
+                if name != WEIGHTS
+            ]
+    every = np.concatenate(parts, axis=-1)
+    return every.reshape(-1, k, every.shape[-1])
