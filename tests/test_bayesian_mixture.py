@@ -5,7 +5,7 @@ import pytest
 from sklearn.exceptions import NotFittedError
 
 import bayesgmm as bg
-from bayesgmm.comparison import record
+from bayesgmm.comparison import record, views
 from tests.bayes.cases import clear_rows
 
 X = np.random.default_rng(0).normal(size=(20, 2))
@@ -122,3 +122,39 @@ def test_components_that_overlap_have_ambiguous_labels() -> None:
     fit = bg.BayesianMixture(2, random_state=0).fit(X)
     assert fit.verdict_.name == "labels ambiguous"
     assert min(fit.diagnostics_.ess_bulk.values()) >= 400
+
+
+def test_known_classes_are_counted_by_component(faithful_fit: bg.BayesianMixture) -> None:
+    known = np.where(faithful_fit.labels_ == 0, "short", "long").astype(object)
+    table = faithful_fit.crosstab(known)
+    assert table.attrs["adjusted_rand_index"] == 1.0
+    assert table.loc["1", "short"] == (known == "short").sum()
+    assert table.loc["1", "long"] == table.loc["2", "short"] == 0
+    assert faithful_fit.crosstab(known[::-1]).attrs["adjusted_rand_index"] < 0.5
+
+
+@pytest.mark.parametrize(("y", "told"), [([1, 2], "2 entries"), ([None] * 272, "missing")])
+def test_classes_that_do_not_fit_are_refused(
+    faithful_fit: bg.BayesianMixture, y: list[object], told: str
+) -> None:
+    with pytest.raises(bg.InputError, match=told):
+        faithful_fit.crosstab(y)
+
+
+def test_counts_are_rows_of_a_crosstab() -> None:
+    table = views.crosstab(np.array([0, 1, -1]), ["a", "b", "a"], np.array([3.0, 2.0, 1.0]))
+    assert table.to_numpy().tolist() == [[3, 0], [0, 2], [1, 0]]
+    assert list(table.index) == ["1", "2", "background"]
+
+
+def test_memberships_pairs_and_partition_name_rows_and_components(
+    faithful_fit: bg.BayesianMixture,
+) -> None:
+    members, pairs = faithful_fit.memberships(), faithful_fit.co_clustering()
+    assert members["mean"].dims == ("obs_id", "cluster")
+    assert list(members["cluster"].values) == [1, 2]
+    assert pairs.dims == ("obs_id", "obs_id_bis")
+    found = faithful_fit.partition()
+    assert found.n_clusters == 2
+    largest_first = np.bincount(found.labels)
+    assert largest_first[0] > largest_first[1]

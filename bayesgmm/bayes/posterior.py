@@ -1,6 +1,6 @@
 """A posterior: relabelled draws and everything that is said about them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -161,10 +161,27 @@ class Posterior:
                 f"it can predict no other rows than the {len(self.X)} that it was fitted to."
             )
         log_joint, draws, context = self._drawn(self.kept)
-        order = self.order[self.kept].reshape(-1, self.structure.n_components)
-        if self.mixture is not None:  # they are in order already
-            order = np.broadcast_to(np.arange(order.shape[-1]), order.shape)
-        return rows.predict(log_joint, draws, context, order, X, at_once=by_row)
+        return rows.predict(log_joint, draws, context, self._order(), X, at_once=by_row)
+
+    def memberships(
+        self, X: Float[Array, "n d"], most: int
+    ) -> Iterator[tuple[slice, Float[np.ndarray, "s _b k"]]]:
+        """Memberships of rows in that many draws at most, evenly spaced, block by block of rows.
+
+        Raises:
+            InputError: as `predict`.
+        """
+        every = -(-self.margin[self.kept].size // most)
+        log_joint, draws, context = self._drawn(self.kept, every)
+        order = self._order(every)
+        return rows.memberships(log_joint, draws, context, order, X, at_once=self.structure.by_row)
+
+    def _order(self, every: int = 1) -> Int[np.ndarray, "s k"]:
+        """Where the clusters of the drawn parameters are; normal ones are in order already."""
+        order = self.order[self.kept, ::every].reshape(-1, self.structure.n_components)
+        if self.mixture is None:
+            return order
+        return np.broadcast_to(np.arange(order.shape[-1]), order.shape)
 
     def log_densities(
         self, chains: Bool[np.ndarray, " c"], X: Float[Array, "n d"], every: int = 1

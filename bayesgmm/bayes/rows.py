@@ -27,6 +27,7 @@ FEWER_DRAWS, MANY_ROWS = 40, 4096
 with many rows calls are kept short."""
 BLOCK_NUMBERS = 2**18  # of rows x components x columns at a time
 MANY_NUMBERS = 2_000_000  # of draws x rows x components at a time
+BLOCK_MEMBERSHIPS = 2**22  # of draws x rows x components that are handed out at a time
 
 type LogJoint = Callable[[Any, Any, Array], Array]
 """From a draw, a context shared by all draws, and rows (n, d), to log joint densities (n, k)."""
@@ -269,6 +270,31 @@ def log_densities(
     return found
 
 
+@float64
+def memberships(
+    log_joint: LogJoint,
+    draws: Any,
+    context: Any,
+    order: Int[np.ndarray, "s k"],
+    X: Float[Array, "n d"],
+    *,
+    at_once: bool = False,
+) -> Iterator[tuple[slice, Float[np.ndarray, "s _b k"]]]:
+    """Memberships of every draw, relabelled, block by block of the rows.
+
+    Arguments are those of `predict`.
+    """
+    s, k = order.shape
+    parts = list(_blocks_of_draws((draws, order), s))
+    size = max(64, 2 ** ((BLOCK_MEMBERSHIPS // (s * k)).bit_length() - 1))
+    blocks = iter([(slice(0, len(X)), X)]) if at_once else _blocks_of_rows(X, k, size)
+    for places, seen in blocks:
+        found = [
+            np.asarray(float64(_memberships)(log_joint, *part, context, seen)) for _, part in parts
+        ]
+        yield places, np.concatenate(found)[:s, : places.stop - places.start]
+
+
 def _side_by_side(work: Callable[[Any], None], items: Iterator[Any]) -> None:
     """Work on the first item, which compiles, and then on the others on all cores."""
     for item in items:
@@ -286,13 +312,13 @@ def _blocks_of_draws(draws: Any, s: int) -> Iterator[tuple[np.ndarray, Any]]:
         yield block, jax.tree.map(lambda leaf, places=places: leaf[places], draws)
 
 
-def _blocks_of_rows(X: Array, k: int) -> Iterator[tuple[slice, Array]]:
+def _blocks_of_rows(X: Array, k: int, most: int | None = None) -> Iterator[tuple[slice, Array]]:
     """Places of rows and the rows, in blocks of one size; the last row fills the last up.
 
     Rows that fit in one block are filled up to a similar size.
     """
     n, size = X.shape[0], _rows_at_once(k, X.shape[1])
-    size = min(size, similar_size(n))
+    size = min(size, most or size, similar_size(n))
     for begin in range(0, n, size):
         places = np.minimum(np.arange(begin, begin + size), n - 1)
         yield slice(begin, min(begin + size, n)), X[places]
@@ -322,3 +348,14 @@ def _predict(
 @remembered(1)
 def _log_densities(log_joint: LogJoint, draws: Any, context: Any, X: Array) -> Array:
     return lax.map(lambda draw: jax.nn.logsumexp(log_joint(draw, context, X), axis=-1), draws)
+
+
+@remembered(1)
+def _memberships(
+    log_joint: LogJoint, draws: Any, order: Array, context: Any, X: Array
+) -> Float[Array, "s n k"]:
+    def one(item: tuple[Any, Array]) -> Array:
+        draw, places = item
+        return jax.nn.softmax(log_joint(draw, context, X)[:, places], axis=-1)
+
+    return lax.map(one, (draws, order))

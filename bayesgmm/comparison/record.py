@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayesgmm.bayes import allocation
 from bayesgmm.bayes.crossing import Crossed
 from bayesgmm.bayes.diagnose import Thresholds
 from bayesgmm.bayes.draws import Draws
@@ -88,6 +89,24 @@ def to_tree(both: Both) -> xr.DataTree:
     tree = xr.DataTree.from_dict(labelled)
     tree.attrs = _attributes(both)
     return tree
+
+
+def memberships(both: Both, level: float) -> xr.Dataset:
+    """Memberships with intervals, by row and component."""
+    found, every = allocation.memberships(both.posterior, level), _components(both)
+    parts = {name: (("obs_id", every), getattr(found, name)) for name in ("mean", "low", "high")}
+    coords = {dim: _coords(both)[dim] for dim in ("obs_id", every)}
+    return xr.Dataset(parts | {"entropy": (("obs_id",), found.entropy)}, coords)
+
+
+def co_clustering(both: Both) -> xr.DataArray:
+    """The co-clustering matrix, by row and row."""
+    rows = _coords(both)["obs_id"]
+    return xr.DataArray(
+        allocation.co_clustering(both.posterior),
+        {"obs_id": rows, "obs_id_bis": rows},
+        name="co_clustering",
+    )
 
 
 def _components(both: Both) -> str:

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
 from bayesgmm.comparison.both import Both
@@ -15,6 +16,7 @@ from bayesgmm.ml.problem import Problem
 from bayesgmm.ml.simulation import draw_rows
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 ELLIPSES = 50
@@ -189,3 +191,22 @@ def thinned(both: Both, most: int) -> Mixture:
 
 def _figure(axes: object) -> "Figure":
     return axes.figure  # type: ignore[attr-defined]
+
+
+def crosstab(
+    labels: Int[np.ndarray, " n"], y: object, row_weights: Float[np.ndarray, " n"]
+) -> "pd.DataFrame":
+    """Rows by component, from 1, and by known class; the adjusted Rand index is in its attrs."""
+    import pandas as pd
+    from sklearn.metrics import adjusted_rand_score
+
+    known = pd.Series(np.asarray(y).ravel())
+    if len(known) != len(labels) or known.isna().any():
+        what = f"{len(known)} entries" if len(known) != len(labels) else "missing entries"
+        raise InputError(f"y has {what}; give the class of each of the {len(labels)} fitted rows.")
+    counts = row_weights.astype(int)
+    names = ["background" if label < 0 else str(label + 1) for label in labels.repeat(counts)]
+    classes = known.to_numpy().repeat(counts)
+    table = pd.crosstab(pd.Series(names, name="component"), pd.Series(classes, name="class"))
+    table.attrs["adjusted_rand_index"] = float(adjusted_rand_score(classes, names))
+    return table

@@ -11,8 +11,10 @@ from sklearn.base import BaseEstimator, ClusterMixin, DensityMixin
 from sklearn.utils.validation import check_is_fitted
 
 from bayesgmm import store
+from bayesgmm.bayes.allocation import partition
 from bayesgmm.bayes.diagnose import Thresholds
 from bayesgmm.bayes.driver import Progress, silent
+from bayesgmm.bayes.partition import Partition
 from bayesgmm.bayes.program import load_model
 from bayesgmm.bayes.settings import Settings
 from bayesgmm.comparison import both as pair
@@ -29,6 +31,7 @@ from bayesgmm.ml.optima import MaximumLikelihood
 from bayesgmm.ml.problem import Problem
 
 if TYPE_CHECKING:
+    import pandas as pd
     import xarray as xr
     from matplotlib.figure import Figure
 
@@ -194,6 +197,56 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
         """Leave-one-out predictive density: elpd, its standard error, p_loo, Pareto k."""
         check_is_fitted(self, "both_")
         return self.both_.posterior.loo
+
+    def memberships(self, level: float = 0.95) -> "xr.Dataset":
+        """Each fitted row's probability of each component: posterior mean and interval.
+
+        Returns:
+            "mean", "low" and "high", all (obs_id, cluster), a background last, and "entropy" of the
+            mean, (obs_id), in nats.
+
+        Raises:
+            InputError: a level that is not between 0 and 1.
+        """
+        check_is_fitted(self, "both_")
+        return record.memberships(self.both_, level)
+
+    def co_clustering(self) -> "xr.DataArray":
+        """The probability that two fitted rows belong together, (obs_id, obs_id_bis).
+
+        It does not depend on labels, and so is sound where they are ambiguous.
+
+        Raises:
+            InputError: there are too many rows for a matrix of them.
+        """
+        check_is_fitted(self, "both_")
+        return record.co_clustering(self.both_)
+
+    def partition(self, loss: str = "vi") -> Partition:
+        """The single partition of the fitted rows that is nearest to the posterior's.
+
+        Args:
+            loss: "vi", variation of information, or "binder".
+
+        Returns:
+            Its `labels`, the largest cluster first, the `expected` distance, and a credible `ball`.
+
+        Raises:
+            InputError: an unknown loss.
+        """
+        check_is_fitted(self, "both_")
+        return partition(self.both_.posterior, loss)
+
+    def crosstab(self, y: object) -> "pd.DataFrame":
+        """Rows of every component and known class; attrs hold the "adjusted_rand_index".
+
+        Args:
+            y: the class of each fitted row, (n,).
+
+        Raises:
+            InputError: not as many classes as rows, or missing ones.
+        """
+        return views.crosstab(self.labels_, y, self.both_.problem.row_weights)
 
     def predict_proba(self, X: object) -> Float[np.ndarray, "n k"]:
         """Posterior mean membership of each row, shape (n, k); a background comes last."""

@@ -1,0 +1,88 @@
+"""Which row belongs where, and how sure that is: intervals, pairs of rows, a point partition."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from bayesgmm.bayes.partition import LOSSES, Partition, point_partition
+from bayesgmm.bayes.posterior import Posterior
+from bayesgmm.data.errors import InputError, unknown
+
+MOST_DRAWS = 1000
+PARTITION_DRAWS = 400
+LEAST_DRAWS, MOST_NUMBERS = 100, 10_000_000  # of a co-clustering matrix
+MOST_ROWS = 5000  # of a matrix of rows by rows
+
+
+class Memberships(NamedTuple):
+    """Each row's probability of each component, all (n, k), and its entropy, (n,)."""
+
+    mean: Float[np.ndarray, "n k"]
+    low: Float[np.ndarray, "n k"]
+    high: Float[np.ndarray, "n k"]
+    entropy: Float[np.ndarray, " n"]
+
+
+def memberships(posterior: Posterior, level: float) -> Memberships:
+    """Posterior means, and the ends of equal-tailed intervals over `MOST_DRAWS` draws.
+
+    The entropy is that of the mean, in nats: what is not known of a row's component, for whatever
+    reason.
+
+    Raises:
+        InputError: a level that is not between 0 and 1; as `Posterior.predict`.
+    """
+    if not 0 < level < 1:
+        raise InputError(f"level={level}; expected a number between 0 and 1, such as 0.95.")
+    mean, ends = posterior.membership, ((1 - level) / 2, (1 + level) / 2)
+    low, high = np.empty_like(mean), np.empty_like(mean)
+    for places, resp in posterior.memberships(posterior.X, MOST_DRAWS):
+        low[places], high[places] = np.quantile(resp, ends, axis=0)
+    entropy = -(mean * np.log(np.where(mean > 0, mean, 1.0))).sum(1)
+    return Memberships(mean, low, high, entropy)
+
+
+def co_clustering(posterior: Posterior) -> Float[np.ndarray, "n n"]:
+    """The probability that two rows belong to one component, whatever its label.
+
+    Raises:
+        InputError: there are too many rows for a matrix of them; as `Posterior.predict`.
+    """
+    n, k = posterior.membership.shape
+    most = int(np.clip(MOST_NUMBERS // (n * k), LEAST_DRAWS, MOST_DRAWS))
+    if n > MOST_ROWS:
+        raise InputError(
+            f"X has {n} rows, and a co-clustering matrix holds at most {MOST_ROWS}; fit fewer "
+            "rows, or look at memberships()."
+        )
+    resp = np.concatenate([part for _, part in posterior.memberships(posterior.X, most)], axis=1)
+    flat = np.moveaxis(resp, 1, 0).reshape(n, -1)
+    together = flat @ flat.T / len(resp)
+    np.fill_diagonal(together, 1.0)
+    return together
+
+
+def allocations(posterior: Posterior, most: int) -> Int[np.ndarray, "s n"]:
+    """Each row's component, drawn from its membership in that many draws at most.
+
+    The same posterior gives the same allocations.
+    """
+    rng, parts = np.random.default_rng(0), []
+    for _, resp in posterior.memberships(posterior.X, most):
+        uniform = rng.random(resp.shape[:2])[..., None]
+        parts.append((np.cumsum(resp[..., :-1], -1) < uniform).sum(-1))
+    return np.concatenate(parts, axis=1)
+
+
+def partition(posterior: Posterior, loss: str) -> Partition:
+    """The partition nearest to the posterior's, by `PARTITION_DRAWS` drawn allocations.
+
+    Raises:
+        InputError: an unknown loss; as `Posterior.predict`.
+    """
+    if loss not in LOSSES:
+        raise unknown("loss", loss, LOSSES)
+    drawn = allocations(posterior, PARTITION_DRAWS)
+    likeliest = posterior.membership.argmax(1)[None]
+    return point_partition(drawn, posterior.row_weights, loss, likeliest)
