@@ -46,6 +46,8 @@ def memberships(posterior: Posterior, level: float) -> Memberships:
 def co_clustering(posterior: Posterior) -> Float[np.ndarray, "n n"]:
     """The probability that two rows belong to one component, whatever its label.
 
+    A background counts as a component.
+
     Raises:
         InputError: there are too many rows for a matrix of them; as `Posterior.predict`.
     """
@@ -71,7 +73,8 @@ def allocations(posterior: Posterior, most: int) -> Int[np.ndarray, "s n"]:
     rng, parts = np.random.default_rng(0), []
     for _, resp in posterior.memberships(posterior.X, most):
         uniform = rng.random(resp.shape[:2])[..., None]
-        parts.append((np.cumsum(resp[..., :-1], -1) < uniform).sum(-1))
+        drawn = (np.cumsum(resp[..., :-1], -1) < uniform).sum(-1)
+        parts.append(drawn.astype(np.int16))
     return np.concatenate(parts, axis=1)
 
 

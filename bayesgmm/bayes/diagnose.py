@@ -379,6 +379,6 @@ def _labels(found: Diagnostics, thresholds: Thresholds) -> list[Flag]:
             AMBIGUOUS,
             f"{100 * found.ambiguous:.0f} % of draws have two labellings that are plausible",
             "components overlap, so parameters of single components blend into each other",
-            "trust densities, memberships of pairs and totals; read single components with care",
+            "trust what labels do not touch: densities, totals, co_clustering() and partition()",
         )
     ]

@@ -19,6 +19,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 STARTS, MOST_SWEEPS = 4, 20
+CANDIDATES = 100  # among the draws
+MANY_ROWS = 3000  # that draws tell apart; above it one start each way has to do
 LEVEL = 0.95
 
 
@@ -93,24 +95,31 @@ def point_partition(
         candidates: other partitions to look among and to start from, such as EM's.
     """
     f, share = LOSSES[loss], row_weights / row_weights.sum()
+    m = 0 if candidates is None else len(candidates)
     every = draws if candidates is None else np.concatenate([candidates, draws])
-    alike, places = np.unique(every, axis=1, return_inverse=True)  # rows never told apart
-    if alike.shape[1] < every.shape[1]:
-        shares = np.bincount(places, row_weights, minlength=alike.shape[1])
-        m = len(every) - len(draws)
-        found = point_partition(alike[m:], shares, loss, alike[:m] if m else None)
-        return found.at(places, share)
-    every = np.unique(np.stack([tidy(labels, share) for labels in every]), axis=0)
-    costs = np.array([distances(labels, draws, share, f).mean() for labels in every])
-    n = draws.shape[1]
-    best = [_descended(every[i], np.arange(n), draws, share, f) for i in np.argsort(costs)[:STARTS]]
-    nowhere = np.full(n, -1)
-    orders = np.random.default_rng(0).permuted(np.tile(np.arange(n), (STARTS, 1)), axis=1)
-    best += [_descended(nowhere, order, draws, share, f) for order in orders]
-    tidied = [tidy(labels, share) for labels in best]
-    expected = [distances(labels, draws, share, f).mean() for labels in tidied]
-    labels = tidied[int(np.argmin(expected))]
-    return Partition(labels, loss, float(min(expected)), _ball(labels, draws, share, f))
+    alike, places = np.unique(every, axis=1, return_inverse=True)  # rows no draw tells apart
+    shares = np.bincount(places, share, minlength=alike.shape[1])
+    found = _nearest(alike[:m], alike[m:], shares, f)
+    expected = float(distances(found, alike[m:], shares, f).mean())
+    ball = _ball(found, alike[m:], shares, f)
+    return Partition(found, loss, expected, ball).at(places, share)
+
+
+def _nearest(
+    candidates: Int[np.ndarray, "m n"],
+    draws: Int[np.ndarray, "s n"],
+    share: Float[np.ndarray, " n"],
+    f: Callable[[np.ndarray], np.ndarray],
+) -> Int[np.ndarray, " n"]:
+    """The partition of least expected distance that descents from several places end in."""
+    n, some = draws.shape[1], draws[:: max(1, len(draws) // CANDIDATES)]
+    starts = STARTS if n <= MANY_ROWS else 1
+    every = np.unique([tidy(labels, share) for labels in (*candidates, *some)], axis=0)
+    costs = [distances(labels, draws, share, f).mean() for labels in every]
+    orders = np.random.default_rng(0).permuted(np.tile(np.arange(n), (starts, 1)), axis=1)
+    ends = [_descended(every[i], np.arange(n), draws, share, f) for i in np.argsort(costs)[:starts]]
+    ends += [_descended(np.full(n, -1), order, draws, share, f) for order in orders]
+    return ends[np.argmin([distances(labels, draws, share, f).mean() for labels in ends])]
 
 
 def distances(
