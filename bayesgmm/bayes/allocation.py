@@ -7,12 +7,12 @@ from jaxtyping import Float, Int
 
 from bayesgmm.bayes.partition import LOSSES, Partition, point_partition
 from bayesgmm.bayes.posterior import Posterior
-from bayesgmm.data.errors import InputError, unknown
+from bayesgmm.data.errors import unknown
+from bayesgmm.ml.memberships import check_pairs, entropy, interval_ends
 
 MOST_DRAWS = 1000
 PARTITION_DRAWS = 400
 LEAST_DRAWS, MOST_NUMBERS = 100, 10_000_000  # of a co-clustering matrix
-MOST_ROWS = 5000  # of a matrix of rows by rows
 
 
 class Memberships(NamedTuple):
@@ -33,14 +33,11 @@ def memberships(posterior: Posterior, level: float) -> Memberships:
     Raises:
         InputError: a level that is not between 0 and 1; as `Posterior.predict`.
     """
-    if not 0 < level < 1:
-        raise InputError(f"level={level}; expected a number between 0 and 1, such as 0.95.")
-    mean, ends = posterior.membership, ((1 - level) / 2, (1 + level) / 2)
+    ends, mean = interval_ends(level), posterior.membership
     low, high = np.empty_like(mean), np.empty_like(mean)
-    for places, resp in posterior.memberships(posterior.X, MOST_DRAWS):
+    for places, resp in posterior.memberships(MOST_DRAWS):
         low[places], high[places] = np.quantile(resp, ends, axis=0)
-    entropy = -(mean * np.log(np.where(mean > 0, mean, 1.0))).sum(1)
-    return Memberships(mean, low, high, entropy)
+    return Memberships(mean, low, high, entropy(mean))
 
 
 def co_clustering(posterior: Posterior) -> Float[np.ndarray, "n n"]:
@@ -53,12 +50,8 @@ def co_clustering(posterior: Posterior) -> Float[np.ndarray, "n n"]:
     """
     n, k = posterior.membership.shape
     most = int(np.clip(MOST_NUMBERS // (n * k), LEAST_DRAWS, MOST_DRAWS))
-    if n > MOST_ROWS:
-        raise InputError(
-            f"X has {n} rows, and a co-clustering matrix holds at most {MOST_ROWS}; fit fewer "
-            "rows, or look at memberships()."
-        )
-    resp = np.concatenate([part for _, part in posterior.memberships(posterior.X, most)], axis=1)
+    check_pairs(n)
+    resp = np.concatenate([part for _, part in posterior.memberships(most)], axis=1)
     flat = np.moveaxis(resp, 1, 0).reshape(n, -1)
     together = flat @ flat.T / len(resp)
     np.fill_diagonal(together, 1.0)
@@ -71,7 +64,7 @@ def allocations(posterior: Posterior, most: int) -> Int[np.ndarray, "s n"]:
     The same posterior gives the same allocations.
     """
     rng, parts = np.random.default_rng(0), []
-    for _, resp in posterior.memberships(posterior.X, most):
+    for _, resp in posterior.memberships(most):
         uniform = rng.random(resp.shape[:2])[..., None]
         drawn = (np.cumsum(resp[..., :-1], -1) < uniform).sum(-1)
         parts.append(drawn.astype(np.int16))

@@ -70,6 +70,13 @@ class Partition:
         """How many clusters it has."""
         return int(self.labels.max()) + 1
 
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{size:,}" for size in np.bincount(self.labels))
+        return (
+            f"Partition into {self.n_clusters} (rows: {sizes}), by {self.loss}: expected distance "
+            f"{self.expected:.3g}; {100 * self.ball.level:.0f} % within {self.ball.radius:.3g}"
+        )
+
     def at(self, places: Int[np.ndarray, " m"], share: Float[np.ndarray, " m"]) -> "Partition":
         """The partition of rows of which each is one of these."""
         ball = self.ball

@@ -163,18 +163,16 @@ class Posterior:
         log_joint, draws, context = self._drawn(self.kept)
         return rows.predict(log_joint, draws, context, self._order(), X, at_once=by_row)
 
-    def memberships(
-        self, X: Float[Array, "n d"], most: int
-    ) -> Iterator[tuple[slice, Float[np.ndarray, "s _b k"]]]:
-        """Memberships of rows in that many draws at most, evenly spaced, block by block of rows.
+    def memberships(self, most: int) -> Iterator[tuple[slice, Float[np.ndarray, "s _b k"]]]:
+        """Of the fitted rows, block by block, in about so many draws at most, evenly spaced.
 
         Raises:
-            InputError: as `predict`.
+            InputError: the program is not normal, and its code is not there.
         """
         every = -(-self.margin[self.kept].size // most)
         log_joint, draws, context = self._drawn(self.kept, every)
-        order = self._order(every)
-        return rows.memberships(log_joint, draws, context, order, X, at_once=self.structure.by_row)
+        own = (log_joint, draws, context, self._order(every), self.X)
+        return rows.memberships(*own, at_once=self.structure.by_row)
 
     def _order(self, every: int = 1) -> Int[np.ndarray, "s k"]:
         """Where the clusters of the drawn parameters are; normal ones are in order already."""

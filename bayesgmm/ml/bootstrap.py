@@ -22,6 +22,7 @@ from bayesgmm.gaussian.alignment import assignments, divergences
 from bayesgmm.gaussian.mixture import Mixture, permute, responsibilities
 from bayesgmm.ml.driver import EMResult, run
 from bayesgmm.ml.em import Data
+from bayesgmm.ml.memberships import check_pairs, entropy, interval_ends
 from bayesgmm.ml.optima import MaximumLikelihood
 from bayesgmm.ml.problem import Problem
 from bayesgmm.ml.quantities import Quantities, normal_intervals, quantities
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 KINDS = ("weighted", "multinomial", "parametric", "jackknife")
 MOST_COLLAPSED = 0.05
 ROUNDING = 1e-12
-MOST_ROWS = 5000  # of a co-clustering matrix
 
 
 @dataclass(frozen=True, repr=False)
@@ -93,7 +93,7 @@ class Bootstrap:
         Raises:
             InputError: another level.
         """
-        ends = _ends(level)
+        ends = interval_ends(level)
         if self.kind == "jackknife":
             width = float(ndtri(ends[1]))
             return normal_intervals(quantities(self.fit.mixture), self.standard_errors, width)
@@ -113,7 +113,7 @@ class Bootstrap:
         """
         import xarray as xr
 
-        X, k, ends = self.problem.X, self.fit.n_components, _ends(level)
+        X, k, ends = self.problem.X, self.fit.n_components, interval_ends(level)
         self._refuse_jackknife("memberships")
         rows = max(1, BLOCK // (8 * k * len(self.copies)))
         parts = []
@@ -122,11 +122,9 @@ class Bootstrap:
             mean = np.tensordot(self.copies / self.copies.sum(), resp, 1)
             parts.append(np.stack([mean, *np.quantile(resp, ends, axis=0)]))
         mean, low, high = np.concatenate(parts, axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            entropy = -np.where(mean > 0, mean * np.log(mean), 0.0).sum(1)
         dims = ("obs_id", "cluster")
         content = {"mean": (dims, mean), "low": (dims, low), "high": (dims, high)}
-        return xr.Dataset(content | {"entropy": (("obs_id",), entropy)})
+        return xr.Dataset(content | {"entropy": (("obs_id",), entropy(mean))})
 
     def co_clustering(self) -> "xr.DataArray":
         """The probability that two rows belong to one component, (obs_id, obs_id_bis).
@@ -138,11 +136,7 @@ class Bootstrap:
 
         self._refuse_jackknife("co_clustering")
         X, mass = self.problem.X, self.copies / self.copies.sum()
-        if len(X) > MOST_ROWS:
-            raise InputError(
-                f"X has {len(X)} rows, and a co-clustering matrix holds at most {MOST_ROWS}; "
-                "fit fewer rows, or look at memberships()."
-            )
+        check_pairs(len(X))
         together = np.zeros((len(X), len(X)))
         for i, share in enumerate(mass):
             resp = responsibilities(Mixture(*(part[i] for part in self.mixtures)), X)
@@ -178,12 +172,6 @@ class Bootstrap:
             if number
         ]
         return [f"{total}: {'; '.join(parts) if parts else 'all converged, none switched labels'}."]
-
-
-def _ends(level: float) -> tuple[float, float]:
-    if not 0 < level < 1:
-        raise InputError(f"level={level!r} must lie between 0 and 1, such as 0.95.")
-    return (1 - level) / 2, (1 + level) / 2
 
 
 def bootstrap(

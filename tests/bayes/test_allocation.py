@@ -10,6 +10,7 @@ from bayesgmm.bayes import allocation, rows
 from bayesgmm.bayes.partition import tidy
 from bayesgmm.data.errors import InputError
 from bayesgmm.gaussian.mixture import Mixture, responsibilities
+from bayesgmm.ml import memberships
 from tests.bayes.cases import student
 
 
@@ -32,7 +33,7 @@ def every_membership(posterior):
 def test_memberships_are_those_of_every_draw(numbers, monkeypatch):
     posterior = fitted()
     monkeypatch.setattr(rows, "BLOCK_MEMBERSHIPS", numbers)
-    blocks = list(posterior.memberships(posterior.X, 10_000))
+    blocks = list(posterior.memberships(10_000))
     found = np.concatenate([part for _, part in blocks], axis=1)
     assert [places.start for places, _ in blocks] == list(range(0, 70, 70 if numbers > 64 else 64))
     np.testing.assert_allclose(found, every_membership(posterior), atol=1e-12)
@@ -63,7 +64,7 @@ def test_co_clustering_is_the_mean_over_draws():
 
 
 def test_co_clustering_of_many_rows_is_refused(monkeypatch):
-    monkeypatch.setattr(allocation, "MOST_ROWS", 69)
+    monkeypatch.setattr(memberships, "MOST_ROWS", 69)
     with pytest.raises(InputError, match="X has 70 rows"):
         allocation.co_clustering(fitted())
 

@@ -104,3 +104,11 @@ def test_other_candidates_are_looked_at():
     draws, true = noisy(60, 100, 3, 0.2)
     found = point_partition(draws, np.ones(60), "vi", true[None])
     assert found.expected <= expected(true, draws, np.full(60, 1 / 60), "vi") + 1e-12
+
+
+def test_a_partition_tells_its_sizes_and_not_its_rows():
+    draws, _ = noisy(500, 20, 2, 0.1)
+    told = repr(point_partition(draws, np.ones(500)))
+    assert "\n" not in told
+    assert len(told) < 140
+    assert told.startswith("Partition into 2 (rows: ")

@@ -12,6 +12,7 @@ from bayesgmm.data.table import read_table
 from bayesgmm.gaussian.families import FAMILIES
 from bayesgmm.gaussian.mixture import Mixture, responsibilities
 from bayesgmm.ml import bootstrap as module
+from bayesgmm.ml import memberships
 from bayesgmm.ml.bootstrap import KINDS, bootstrap
 from bayesgmm.ml.problem import Problem
 from bayesgmm.ml.restarts import Settings, fit
@@ -217,7 +218,7 @@ def test_co_clustering_is_symmetric_sure_of_itself_and_ignores_labels(monkeypatc
     np.testing.assert_allclose(matrix[off], expected[off], atol=1e-13)
     turned = replace(found, mixtures=Mixture(*(part[:, ::-1] for part in found.mixtures)))
     np.testing.assert_allclose(turned.co_clustering().values, matrix, atol=1e-14)
-    monkeypatch.setattr(module, "MOST_ROWS", 39)
+    monkeypatch.setattr(memberships, "MOST_ROWS", 39)
     with pytest.raises(InputError, match="at most 39"):
         found.co_clustering()
 
