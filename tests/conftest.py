@@ -1,6 +1,9 @@
 """Fits that several test files look at."""
 
-from collections.abc import Callable
+import tracemalloc
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 
 import matplotlib as mpl
 import pytest
@@ -28,3 +31,22 @@ def make_comparison() -> Callable[[], object]:
         return found[0]
 
     return make
+
+
+@pytest.fixture(scope="session")
+def peak_memory() -> Iterator[Callable[..., tuple[int, object]]]:
+    """How many bytes a call held at most, and what it returned.
+
+    It runs in a process that traces from its start to its end: before Python 3.12.9 a process
+    with threads of its own can crash where tracing stops (python/cpython#128679).
+    """
+    with ProcessPoolExecutor(1, get_context("spawn"), tracemalloc.start) as pool:
+        yield lambda call, *arguments: pool.submit(_traced, call, *arguments).result()
+
+
+def _traced(call: Callable[..., object], *arguments: object) -> tuple[int, object]:
+    before, _ = tracemalloc.get_traced_memory()
+    tracemalloc.reset_peak()
+    found = call(*arguments)
+    _, most = tracemalloc.get_traced_memory()
+    return most - before, found

@@ -1,6 +1,5 @@
 """A mixture as a value: its densities against references, and what they ignore."""
 
-import tracemalloc
 from decimal import Decimal, localcontext
 
 import jax
@@ -131,23 +130,17 @@ def test_log_likelihoods_are_weighted_sums(stack, make_mixture):
     ("function", "kept"),
     [(log_density, 1), (most_probable, 1), (responsibilities, 32), (log_joint, 32)],
 )
-def test_memory_is_that_of_the_answer_and_a_few_blocks(function, kept, make_mixture):
+def test_memory_is_that_of_the_answer_and_a_few_blocks(function, kept, make_mixture, peak_memory):
     mixture, n = make_mixture(32, 4, 5), 60_000
     X = np.random.default_rng(0).normal(size=(n, 4))
-    tracemalloc.start()
-    function(mixture, X)
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    peak, _ = peak_memory(function, mixture, X)
     assert peak < 8 * n * kept + 4 * arrays.BLOCK
 
 
-def test_the_log_likelihoods_of_many_rows_take_a_few_blocks(make_mixture):
+def test_the_log_likelihoods_of_many_rows_take_a_few_blocks(make_mixture, peak_memory):
     mixture, n = make_mixture(32, 4, 5), 60_000
     X = np.random.default_rng(0).normal(size=(n, 4))
-    tracemalloc.start()
-    log_likelihoods(mixture, X, np.broadcast_to(1.0, n))
-    _, peak = tracemalloc.get_traced_memory()
-    tracemalloc.stop()
+    peak, _ = peak_memory(log_likelihoods, mixture, X, np.ones(n))
     assert peak < 4 * arrays.BLOCK
 
 
