@@ -125,28 +125,47 @@ def _without_copies(crossed: Crossed) -> Crossed:
 def _relabelled(structure: Structure, crossed: rows.DrawRows, n_rows: int) -> tuple[Any, ...]:
     """What `Crossed` holds of some draws but for the draws themselves, labels put right."""
     right = labels.relabel(crossed.cost)
-    order = right.order
-    if structure.background:  # which stays last
-        last = np.full((len(order), 1), structure.k)
-        order = np.concatenate([order, last], axis=1)
-    axes, mixture = dict(structure.cluster_axes), crossed.mixture
-    clusters = order[:, : structure.k]
-    sites = {
-        name: value
-        if name not in axes
-        else labels.reorder(value, order if name == WEIGHTS else clusters, axes[name])
-        for name, value in crossed.sites.items()
-    }
     return (
-        sites,
-        None if mixture is None else permute(mixture, order),
-        order,
+        *_moved(structure, crossed.sites, crossed.mixture, right.order),
+        _with_background(structure, right.order),
         right.margin,
         crossed.occupied.sum(1),
         crossed.log_likelihood,
         crossed.held,
         None if crossed.each_row is None else crossed.each_row[:, :n_rows],
     )
+
+
+def reordered(crossed: Crossed, structure: Structure, order: Int[np.ndarray, "c s k"]) -> Crossed:
+    """The same draws with their clusters, as they are numbered now, in another order."""
+    sites, mixture = _moved(structure, crossed.sites, crossed.mixture, order)
+    whole = np.take_along_axis(crossed.order, _with_background(structure, order), -1)
+    return _without_copies(crossed._replace(sites=sites, mixture=mixture, order=whole))
+
+
+def _moved(
+    structure: Structure,
+    sites: dict[str, np.ndarray],
+    mixture: Mixture | None,
+    order: Int[np.ndarray, "*s k"],
+) -> tuple[dict[str, np.ndarray], Mixture | None]:
+    """Sites and mixtures with their clusters in another order; the rest stays."""
+    whole, axes = _with_background(structure, order), dict(structure.cluster_axes)
+    moved = {
+        name: labels.reorder(value, whole if name == WEIGHTS else order, axes[name])
+        if name in axes
+        else value
+        for name, value in sites.items()
+    }
+    return moved, None if mixture is None else permute(mixture, whole)
+
+
+def _with_background(
+    structure: Structure, order: Int[np.ndarray, "*s k"]
+) -> Int[np.ndarray, "*s components"]:
+    """A background stays last."""
+    last = np.full((*order.shape[:-1], int(structure.background)), structure.k)
+    return np.concatenate([order, last], axis=-1)
 
 
 def joined(parts: Sequence[Crossed]) -> Crossed:

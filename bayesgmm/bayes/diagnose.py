@@ -194,13 +194,23 @@ def _safe(name: str, values: np.ndarray, bad: float, options: dict[str, object])
 def diagnose(
     quantities: Mapping[str, Float[np.ndarray, "c s"]],
     stats: Mapping[str, np.ndarray],
-    margin: Float[np.ndarray, "c s"],
+    clear: Float[np.ndarray, " draws"],
     n_occupied: Int[np.ndarray, "c s"],
     k: int,
     log_approximation: Float[np.ndarray, "c s"] | None,
     thresholds: Thresholds = Thresholds(),
 ) -> Diagnostics:
-    """Diagnostics of draws, from their label-invariant quantities and the sampler's own notes."""
+    """Diagnostics of draws, from their label-invariant quantities and the sampler's own notes.
+
+    Args:
+        quantities: label-invariant ones.
+        stats: what the sampler says of each draw, each (c, s).
+        clear: how much more plausible each draw's labels are than others, see `clarity`.
+        n_occupied: clusters that hold rows, (c, s).
+        k: clusters.
+        log_approximation: log density that draws of an approximation come from, (c, s).
+        thresholds: for modes and ambiguous labels.
+    """
     quantities = _moving(quantities)
     stacked = np.stack(list(quantities.values()), axis=-1)
     names = list(quantities)
@@ -218,15 +228,20 @@ def diagnose(
         **named,
         e_bfmi=float("nan") if energy is None else _bfmi(energy),
         divergences=int(np.sum(stats.get("diverging", 0))),
-        n_draws=int(margin.size),
+        n_draws=int(n_occupied.size),
         non_finite=int((~np.isfinite(stacked).all(-1)).sum()),
         pareto_k=float("nan")
         if log_approximation is None
         else pareto_k(quantities["log posterior"] - log_approximation),
-        ambiguous=float((margin < np.log(thresholds.ambiguous_odds)).mean()),
+        ambiguous=ambiguous_share(clear, thresholds),
         occupied=float((n_occupied == k).mean()),
-        chain_modes=chain_modes(stacked, thresholds) if markov else (0,) * len(margin),
+        chain_modes=chain_modes(stacked, thresholds) if markov else (0,) * len(n_occupied),
     )
+
+
+def ambiguous_share(clear: Float[np.ndarray, " draws"], thresholds: Thresholds) -> float:
+    """The share of draws among which another labelling would be as plausible."""
+    return float((clear < np.log(thresholds.ambiguous_odds)).mean())
 
 
 def _moving(quantities: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:

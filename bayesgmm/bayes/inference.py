@@ -14,6 +14,7 @@ from bayesgmm.bayes.diagnose import Diagnostics
 from bayesgmm.bayes.draws import Draws, first, rest
 from bayesgmm.bayes.driver import Progress, silent
 from bayesgmm.bayes.keys import new_key
+from bayesgmm.bayes.labels import settled
 from bayesgmm.bayes.posterior import Examined, Posterior, examine
 from bayesgmm.bayes.program import Program, bind
 from bayesgmm.bayes.settings import LEAST_DRAWS, Settings
@@ -23,6 +24,7 @@ from bayesgmm.bayes.target import Data, Target
 from bayesgmm.data.errors import InputError
 from bayesgmm.gaussian.arrays import Array, filled_up
 from bayesgmm.gaussian.memory import give_back
+from bayesgmm.gaussian.mixture import responsibilities
 from bayesgmm.gaussian.passes import pass_for
 from bayesgmm.gaussian.precision import float64
 from bayesgmm.ml.optima import MaximumLikelihood
@@ -126,7 +128,7 @@ def fit(
 
     Args:
         ready: the program and the data.
-        ml: the EM fit: start, pivot of the labels, and half of the answer.
+        ml: the EM fit: start, first pivot of the labels, and half of the answer.
         found: the modes, from `scout`.
         settings: inference and its budget.
         rng: of this fit alone.
@@ -140,7 +142,7 @@ def fit(
         partial = _sample(line, found, rng, progress, record or Record())
     else:
         line.take(_approximate(line, found, rng, progress))
-    return Posterior.of(
+    posterior = Posterior.of(
         ready.target.structure,
         settings.inference,
         line.crossed(),
@@ -155,6 +157,9 @@ def fit(
         target=ready.target,
         data=ready.data,
     )
+    if posterior.diagnostics.ambiguous > 0:
+        posterior = settled(posterior, responsibilities(ml.mixture, ready.problem.X))
+    return posterior
 
 
 @dataclass

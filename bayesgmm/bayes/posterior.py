@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from bayesgmm.bayes import relabel as labels
 from bayesgmm.bayes import rows
-from bayesgmm.bayes.crossing import Crossed, ProgramLogJoint
+from bayesgmm.bayes.clarity import clarity, features
+from bayesgmm.bayes.crossing import Crossed, ProgramLogJoint, reordered
 from bayesgmm.bayes.diagnose import (
     Diagnostics,
     Thresholds,
     Verdict,
+    ambiguous_share,
     diagnose,
     interrupted,
     invariants,
@@ -88,14 +89,13 @@ class Posterior:
         """The posterior of crossed draws: examined, judged, and with its chains chosen."""
         n = float(row_weights.sum())
         diagnostics, quantities = examined or examine(crossed, structure, thresholds, n)
-        judged = verdict(diagnostics, structure.k, thresholds)
         posterior = cls(
             structure=structure,
             inference=inference,
             crossed=crossed,
             quantities=quantities,
             diagnostics=diagnostics,
-            verdict=interrupted(judged, crossed.margin.shape[1]) if partial else judged,
+            verdict=_judged(diagnostics, structure.k, thresholds, partial=partial),
             X=X,
             row_weights=row_weights,
             kept=np.ones(len(crossed.margin), bool),
@@ -104,6 +104,30 @@ class Posterior:
             **known,
         )
         return replace(posterior, kept=posterior._best_mode())
+
+    def relabelled(
+        self, order: Int[np.ndarray, "c s k"], margin: Float[np.ndarray, "c s"]
+    ) -> "Posterior":
+        """The same draws with their clusters in another order.
+
+        Args:
+            order: for each draw which of its clusters, as they are numbered now, comes where.
+            margin: how clear that was.
+
+        Raises:
+            InputError: the program is not normal, and its code is not there.
+        """
+        self._drawn(self.kept)
+        crossed = reordered(self.crossed, self.structure, order)._replace(margin=margin)
+        share = ambiguous_share(clarity(features(crossed, self.structure)), self.thresholds)
+        diagnostics = replace(self.diagnostics, ambiguous=share)
+        return replace(
+            self,
+            crossed=crossed,
+            diagnostics=diagnostics,
+            verdict=_judged(diagnostics, self.structure.k, self.thresholds, partial=self.partial),
+            known_membership=None,
+        )
 
     @property
     def sites(self) -> Mapping[str, np.ndarray]:
@@ -161,7 +185,7 @@ class Posterior:
                 f"it can predict no other rows than the {len(self.X)} that it was fitted to."
             )
         log_joint, draws, context = self._drawn(self.kept)
-        return rows.predict(log_joint, draws, context, self._order(), X, at_once=by_row)
+        return rows.predict(log_joint, draws, context, self._order(self.kept), X, at_once=by_row)
 
     def memberships(self, most: int) -> Iterator[tuple[slice, Float[np.ndarray, "s _b k"]]]:
         """Of the fitted rows, block by block, in about so many draws at most, evenly spaced.
@@ -169,14 +193,22 @@ class Posterior:
         Raises:
             InputError: the program is not normal, and its code is not there.
         """
-        every = -(-self.margin[self.kept].size // most)
-        log_joint, draws, context = self._drawn(self.kept, every)
-        own = (log_joint, draws, context, self._order(every), self.X)
+        return self.every_membership(self.kept, -(-self.margin[self.kept].size // most))
+
+    def every_membership(
+        self, chains: Bool[np.ndarray, " c"], every: int = 1
+    ) -> Iterator[tuple[slice, Float[np.ndarray, "s _b k"]]]:
+        """Of the fitted rows, block by block, in each so-manieth draw of those chains.
+
+        Raises:
+            InputError: the program is not normal, and its code is not there.
+        """
+        own = (*self._drawn(chains, every), self._order(chains, every), self.X)
         return rows.memberships(*own, at_once=self.structure.by_row)
 
-    def _order(self, every: int = 1) -> Int[np.ndarray, "s k"]:
+    def _order(self, chains: Bool[np.ndarray, " c"], every: int = 1) -> Int[np.ndarray, "s k"]:
         """Where the clusters of the drawn parameters are; normal ones are in order already."""
-        order = self.order[self.kept, ::every].reshape(-1, self.structure.n_components)
+        order = self.order[chains, ::every].reshape(-1, self.structure.n_components)
         if self.mixture is None:
             return order
         return np.broadcast_to(np.arange(order.shape[-1]), order.shape)
@@ -279,7 +311,7 @@ def examine(crossed: Crossed, structure: Structure, thresholds: Thresholds, n: f
     found = diagnose(
         quantities,
         crossed.draws.stats,
-        labels.clarity(_features(crossed, structure)).reshape(crossed.margin.shape),
+        clarity(features(crossed, structure)),
         crossed.n_occupied,
         structure.k,
         crossed.draws.log_approximation,
@@ -288,24 +320,6 @@ def examine(crossed: Crossed, structure: Structure, thresholds: Thresholds, n: f
     return found, quantities
 
 
-def _features(crossed: Crossed, structure: Structure) -> Float[np.ndarray, "s k q"]:
-    """What describes the clusters of relabelled draws.
-
-    Log weights with means and log standard deviations, or with all of a cluster's sites where it is
-    not normal.
-    """
-    k, mixture = structure.k, crossed.mixture
-    weights = crossed.sites[WEIGHTS][..., :k]
-    with np.errstate(divide="ignore"):
-        parts = [np.log(np.maximum(weights, np.finfo(float).tiny))[..., None]]
-        if mixture is not None:
-            parts += [mixture.means, np.log(mixture.variances) / 2]
-        else:
-            axes = dict(structure.cluster_axes)
-            parts += [
-                np.moveaxis(crossed.sites[name], axis, 2).reshape(*weights.shape, -1)
-                for name, axis in axes.items()
-                if name != WEIGHTS
-            ]
-    every = np.concatenate(parts, axis=-1)
-    return every.reshape(-1, k, every.shape[-1])
+def _judged(found: Diagnostics, k: int, thresholds: Thresholds, *, partial: bool) -> Verdict:
+    judged = verdict(found, k, thresholds)
+    return interrupted(judged, found.n_draws // len(found.chain_modes)) if partial else judged

@@ -1,29 +1,30 @@
-"""Put labels right: every draw's components in the order of EM's.
+"""Put labels right: the permutation of every draw's components that agrees best with a pivot.
 
-The posterior of a mixture does not know its labels. Each draw is matched to the EM fit by the
-permutation of least Kullback-Leibler cost between its memberships and EM's (Stephens 2000, with
-EM's as the pivot), found by linear assignment. No draw is dropped. How clear the labels are is a
-question to the relabelled draws themselves: whether another labelling of a draw would have looked
-plausible among them.
+The posterior of a mixture does not know its labels. A method says what of a draw's memberships is
+compared with what of a pivot's; the cost of every permutation is then a sum of entries of a small
+table, one for each draw, and the least of them is found by linear assignment. The pivot is that of
+the EM fit, or the average of the relabelled draws themselves, until nothing changes any more. No
+draw is dropped.
 """
 
+from collections.abc import Callable, Iterable
+from functools import reduce
 from itertools import permutations
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.linalg import solve_triangular
 from scipy.optimize import linear_sum_assignment
 
 ENUMERATED = 6
-TAILS = 4.0  # degrees of freedom: relabelled components are skewed where labels are not clear
+MOST_ROUNDS = 100
 
 
 class Relabelling(NamedTuple):
     """For each of s draws, the component to put in each place, and how clear the choice was.
 
     Attributes:
-        order: shape (s, k); `order[i, j]` is the component of draw i that is EM's component j.
+        order: shape (s, k); `order[i, j]` is the component of draw i that is the pivot's j.
         margin: cost of the second-best permutation less that of the best, shape (s,); it grows
             with the number of rows, so that it says nothing of probabilities.
     """
@@ -36,7 +37,7 @@ def relabel(cost: Float[np.ndarray, "s k k"]) -> Relabelling:
     """The best permutation of every draw.
 
     Args:
-        cost: `cost[i, a, b]`, what it costs draw i to call its component a EM's component b.
+        cost: `cost[i, a, b]`, what it costs draw i to call its component a the pivot's component b.
     """
     k = cost.shape[-1]
     if k == 1:
@@ -45,9 +46,8 @@ def relabel(cost: Float[np.ndarray, "s k k"]) -> Relabelling:
 
 
 def _enumerate(cost: np.ndarray) -> Relabelling:
-    k = cost.shape[-1]
-    orders = np.array(list(permutations(range(k))))
-    totals = cost[:, orders, np.arange(k)].sum(-1)
+    orders = np.array(list(permutations(range(cost.shape[-1]))))
+    totals = reduce(np.add, (cost[:, places, b] for b, places in enumerate(orders.T)))
     best = totals.argmin(1)
     two = np.partition(totals, 1, axis=1)
     return Relabelling(orders[best], two[:, 1] - two[:, 0])
@@ -57,11 +57,13 @@ def _assign(cost: np.ndarray) -> Relabelling:
     finite = np.isfinite(cost).all((1, 2))
     safe = np.where(finite[:, None, None], cost, 0.0)
     orders = np.array([linear_sum_assignment(one.T)[1] for one in safe])
-    margins = np.array([_margin(one.T, order) for one, order in zip(safe, orders, strict=True)])
+    margins = np.array(
+        [least_margin(one.T, order) for one, order in zip(safe, orders, strict=True)]
+    )
     return Relabelling(orders, np.where(finite, margins, np.nan))
 
 
-def _margin(cost: np.ndarray, order: np.ndarray) -> float:
+def least_margin(cost: np.ndarray, order: np.ndarray) -> float:
     """Second best: the cheapest assignment that changes at least one of the best's pairs."""
     places = np.arange(len(order))
     best = cost[places, order].sum()
@@ -82,45 +84,80 @@ def reorder(values: np.ndarray, order: Int[np.ndarray, "*s k"], axis: int) -> np
     return np.moveaxis(np.take_along_axis(moved, index, order.ndim - 1), order.ndim - 1, axis)
 
 
-def clarity(features: Float[np.ndarray, "s k q"]) -> Float[np.ndarray, " s"]:
-    """How much more plausible a draw's labels are than the best others: a difference of logs.
+class Method(NamedTuple):
+    """What is compared: the cost of calling a the pivot's b is the product of both, over rows.
 
-    The relabelled draws of each component are taken for a multivariate t distribution with `TAILS`
-    degrees of freedom, and each draw's components are judged by it under every labelling (Sperrin,
-    Jaki and Wit 2010, for the idea). Below log 19 another labelling has more than 5 % of the two's
-    probability; a negative number prefers another labelling.
+    Attributes:
+        of_draws: of the draws' memberships (s, b, k), of b rows.
+        of_pivot: of the pivot's memberships (b, k).
+    """
+
+    of_draws: Callable[[np.ndarray], np.ndarray]
+    of_pivot: Callable[[np.ndarray], np.ndarray]
+
+
+def _itself(resp: np.ndarray) -> np.ndarray:
+    return resp
+
+
+def _likeliest(resp: np.ndarray) -> np.ndarray:
+    """One for the most probable component of every row, zero for the others."""
+    return (np.arange(resp.shape[-1]) == resp.argmax(-1)[..., None]).astype(float)
+
+
+STEPHENS = Method(_itself, lambda pivot: -np.log(np.maximum(pivot, np.finfo(float).tiny)))
+"""Kullback-Leibler divergence from the pivot (Stephens 2000, algorithm 2), up to what no
+permutation changes."""
+METHODS = {
+    "stephens": STEPHENS,
+    "ecr-1": Method(_likeliest, lambda pivot: -_likeliest(pivot)),
+    "ecr-2": Method(_itself, lambda pivot: -_likeliest(pivot)),
+}
+"""ECR counts rows that are allocated alike: version 1 those of the draw's most probable allocation,
+version 2 those expected (Papastamoulis and Iliopoulos 2010; Papastamoulis 2016)."""
+
+type Blocks = Iterable[tuple[slice, Float[np.ndarray, "s _b k"]]]
+"""Places of rows, and their memberships in every draw."""
+
+
+def settle(
+    blocks: Callable[[], Blocks],
+    row_weights: Float[np.ndarray, " n"],
+    method: Method,
+    order: Int[np.ndarray, "s k"],
+) -> Relabelling:
+    """A fixed point: every draw agrees best with the average of all draws as they are relabelled.
+
+    Every round lowers the sum of all costs or ends, so that it ends.
 
     Args:
-        features: what describes a component, of relabelled draws, such as its log weight, means and
-            log standard deviations.
+        blocks: gives the memberships anew in every round.
+        row_weights: shape (n,).
+        method: what is compared.
+        order: where to begin.
     """
-    s, k, _ = features.shape
-    if k == 1 or not np.isfinite(features).all():
-        return np.full(s, np.inf if k == 1 else np.nan)
-    cost = np.stack([_cost_of(features, features[:, b]) for b in range(k)], axis=-1)
-    if k > ENUMERATED:
-        return np.array([_margin(one.T, np.arange(k)) for one in cost])
-    given, *others = permutations(range(k))
-    totals = [cost[:, order, np.arange(k)].sum(-1) for order in others]
-    return np.min(totals, axis=0) - cost[:, given, np.arange(k)].sum(-1)
+
+    def average(_: slice, values: np.ndarray) -> np.ndarray:
+        return np.nan_to_num(reorder(values, order, -1)).mean(0)
+
+    for _ in range(MOST_ROUNDS):
+        found = match(blocks(), row_weights, method, average)
+        if np.array_equal(found.order, order):
+            break
+        order = found.order
+    return found
 
 
-def _cost_of(
-    features: Float[np.ndarray, "s k q"], component: Float[np.ndarray, "s q"]
-) -> Float[np.ndarray, "s k"]:
-    """What it costs every component of every draw to be called that one: minus a log density.
-
-    Correlations are shrunk, so that few draws of many features do for them.
-    """
-    centre, sd = component.mean(0), component.std(0)
-    moving = sd > 1e-12 * (1 + np.abs(centre))
-    u = (features - centre)[..., moving] / sd[moving]
-    own = (component - centre)[:, moving] / sd[moving]
-    s, q = own.shape
-    trust = s / (s + q)
-    correlation = trust * own.T @ own / s + (1 - trust) * np.eye(q)
-    root = np.linalg.cholesky(correlation + 1e-9 * np.eye(q))
-    white = solve_triangular(root, u.reshape(-1, len(root)).T, lower=True)
-    distance = np.square(white).sum(0).reshape(u.shape[:-1])
-    log_det = np.log(np.diagonal(root)).sum() + np.log(sd[moving]).sum()
-    return (TAILS + q) / 2 * np.log1p(distance / TAILS) + log_det
+def match(
+    blocks: Blocks,
+    row_weights: Float[np.ndarray, " n"],
+    method: Method,
+    pivot: Callable[[slice, Float[np.ndarray, "s _b k"]], Float[np.ndarray, "_b k"]],
+) -> Relabelling:
+    """The best permutation of every draw, given the pivot's memberships at some rows."""
+    cost = np.zeros(())
+    for places, resp in blocks:
+        values = method.of_draws(resp)
+        goal = row_weights[places, None] * method.of_pivot(pivot(places, values))
+        cost = cost + np.swapaxes(values, 1, 2) @ goal
+    return relabel(cost)

@@ -43,7 +43,7 @@ def found(quantities=None, **changes):
     arguments = {
         "quantities": GOOD if quantities is None else quantities,
         "stats": STATS,
-        "margin": np.full((C, S), np.inf),
+        "clear": np.full(C * S, np.inf),
         "n_occupied": np.full((C, S), K),
         "k": K,
         "log_approximation": None,
@@ -182,11 +182,11 @@ def test_empty_components_are_over_fitted_beyond_one_half():
 
 
 def test_labels_are_ambiguous_beyond_one_draw_in_forty():
-    margin = np.full((C, S), np.log(19.1))
-    margin[0, :50] = np.log(18.9)
-    assert not flags(found(margin=margin))
-    margin[0, 50] = -1.0  # another labelling is the more plausible
-    diagnostics = found(margin=margin)
+    clear = np.full(C * S, np.log(19.1))
+    clear[:50] = np.log(18.9)
+    assert not flags(found(clear=clear))
+    clear[50] = -1.0  # another labelling is the more plausible
+    diagnostics = found(clear=clear)
     assert diagnostics.ambiguous == pytest.approx(51 / 2000)
     assert set(flags(diagnostics)) == {d.AMBIGUOUS}
     assert verdict(diagnostics, K).usable
@@ -307,8 +307,8 @@ def test_perfect_label_switching_is_not_flagged_after_relabelling():
     np.testing.assert_array_equal(means, clear.means)
     log_p = log_density(drawn, X)
     own = (GOOD["log posterior"], log_p.sum(-1), log_p[..., :3], drawn.weights, drawn)
-    margin, n_occupied = right.margin.reshape(C, S), np.full((C, S), 2)
-    diagnostics = diagnose(invariants(*own, 40.0), STATS, margin, n_occupied, 2, None)
+    n_occupied = np.full((C, S), 2)
+    diagnostics = diagnose(invariants(*own, 40.0), STATS, right.margin, n_occupied, 2, None)
     assert verdict(diagnostics, 2).name == d.STABLE
 
 

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
 
 from bayesgmm.bayes import relabel as labels
-from bayesgmm.bayes.relabel import clarity, relabel, reorder
+from bayesgmm.bayes.relabel import METHODS, STEPHENS, match, relabel, reorder, settle
 
 RNG = np.random.default_rng(0)
 
@@ -91,71 +90,6 @@ def test_a_draw_that_is_not_finite_has_no_margin_and_is_not_dropped(k):
     np.testing.assert_array_equal(found.order[[0, 1, 3]], true[[0, 1, 3]])
 
 
-def features(k, s, apart, q=3, seed=0):
-    """Relabelled draws of k components whose features lie that many standard deviations apart."""
-    return np.random.default_rng(seed).normal(size=(s, k, q)) + apart * np.arange(k)[:, None]
-
-
-@pytest.mark.parametrize("k", [2, 3, 7])
-def test_components_far_apart_have_clear_labels(k):
-    assert (clarity(features(k, 300, 30.0)) > np.log(19)).all()
-
-
-@pytest.mark.parametrize("k", [2, 3])
-def test_labels_of_components_that_are_alike_mean_nothing(k):
-    found = clarity(features(k, 2000, 0.0))
-    assert (found < np.log(19)).mean() > 0.95
-    assert (found > 0).mean() == pytest.approx(1 / len(list(permutations(range(k)))), abs=0.05)
-
-
-def test_the_closer_components_are_the_less_clear_are_their_labels():
-    shares = [(clarity(features(2, 2000, apart)) < np.log(19)).mean() for apart in (1, 2, 3, 5, 9)]
-    assert shares == sorted(shares, reverse=True)
-    assert shares[0] > 0.5
-    assert shares[-1] < 0.01
-
-
-def test_clarity_is_the_difference_of_two_log_densities_of_multivariate_t():
-    every = features(2, 40, 3.0)
-    s, _, q = every.shape
-    trust, densities = s / (s + q), []
-    for b in range(2):
-        own = every[:, b]
-        sd = np.diag(own.std(0))
-        shape = sd @ (trust * np.corrcoef(own.T) + (1 - trust) * np.eye(q)) @ sd
-        densities.append(stats.multivariate_t(own.mean(0), shape, df=labels.TAILS))
-    given = densities[0].logpdf(every[:, 0]) + densities[1].logpdf(every[:, 1])
-    other = densities[0].logpdf(every[:, 1]) + densities[1].logpdf(every[:, 0])
-    np.testing.assert_allclose(clarity(every), given - other, rtol=1e-6)
-
-
-@pytest.mark.parametrize("k", [3, 7])
-def test_units_of_features_do_not_matter(k):
-    every = features(k, 100, 1.0)
-    moved = every * np.array([1e3, 1.0, 1e-3]) + np.array([5.0, -1.0, 0.0])
-    np.testing.assert_allclose(clarity(moved), clarity(every), rtol=1e-6, atol=1e-6)
-
-
-def test_enumeration_and_assignment_are_equally_clear(monkeypatch):
-    every = features(4, 100, 1.0)
-    enumerated = clarity(every)
-    monkeypatch.setattr(labels, "ENUMERATED", 3)
-    np.testing.assert_allclose(clarity(every), enumerated, rtol=1e-9, atol=1e-9)
-
-
-def test_a_feature_that_is_fixed_says_nothing():
-    every = features(3, 100, 2.0)
-    fixed = np.concatenate([every, np.full((100, 3, 1), 7.0)], axis=-1)
-    np.testing.assert_allclose(clarity(fixed), clarity(every))
-
-
-def test_one_component_is_clear_and_what_is_not_finite_is_not():
-    assert np.isinf(clarity(features(1, 10, 0.0))).all()
-    every = features(2, 10, 0.0)
-    every[3, 1, 0] = np.nan
-    assert np.isnan(clarity(every)).all()
-
-
 @settings(max_examples=20, deadline=None)
 @given(axis=st.integers(1, 3), seed=st.integers(0, 99))
 def test_values_move_with_their_component_whatever_their_axis(axis, seed):
@@ -177,3 +111,103 @@ def test_reordering_loses_no_draw_and_no_component():
     order = np.stack([[RNG.permutation(5) for _ in range(40)] for _ in range(3)])
     found = reorder(values, order, -1)
     np.testing.assert_array_equal(np.sort(found, -1), np.sort(values, -1))
+
+
+def switched(k, n=40, s=30, seed=0):
+    """Memberships of draws that agree but for their labels: blocks of rows, and the true order."""
+    rng = np.random.default_rng(seed)
+    agreed = rng.dirichlet(np.full(k, 0.2), size=n)
+    resp = 0.8 * agreed + 0.2 * rng.dirichlet(np.ones(k), size=(s, n))
+    switches = np.array([rng.permutation(k) for _ in range(s)])
+    values = reorder(resp, switches, -1)
+    blocks = [(slice(0, 25), values[:, :25]), (slice(25, n), values[:, 25:])]
+    return blocks, np.argsort(switches, axis=1), resp
+
+
+def some_weights(n=40):
+    return np.random.default_rng(1).integers(1, 4, n).astype(float)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("k", [1, 2, 4, 7])
+def test_a_fixed_point_undoes_switched_labels(k, method):
+    """Up to one permutation of all draws, which nothing can tell."""
+    blocks, right, _ = switched(k)
+    found = settle(lambda: blocks, some_weights(), METHODS[method], np.tile(np.arange(k), (30, 1)))
+    undone = np.take_along_axis(right.argsort(1), found.order, 1)
+    assert (undone == undone[0]).all()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_fixed_point_is_one(method):
+    blocks, _, _ = switched(3, seed=5)
+    start = np.tile(np.arange(3), (30, 1))
+    found = settle(lambda: blocks, some_weights(), METHODS[method], start)
+    again = settle(lambda: blocks, some_weights(), METHODS[method], found.order)
+    np.testing.assert_array_equal(again.order, found.order)
+    assert (found.order != start).any()
+
+
+def divergence(resp, order, weights):
+    """Stephens' (2000) loss, written out: the sum of Kullback-Leibler divergences from the mean."""
+    moved = reorder(resp, order, -1)
+    mean = moved.mean(0)
+    return (weights[:, None] * moved * np.log(moved / mean)).sum()
+
+
+@settings(max_examples=20, deadline=None)
+@given(k=st.integers(2, 4), seed=st.integers(0, 999))
+def test_no_draw_lowers_stephens_loss_by_another_permutation(k, seed):
+    """The mean of the others is held, as one step of the algorithm does."""
+    rng = np.random.default_rng(seed)
+    resp, weights = rng.dirichlet(np.ones(k), size=(6, 9)), rng.integers(1, 4, 9).astype(float)
+    start = np.tile(np.arange(k), (6, 1))
+    found = settle(lambda: [(slice(0, 9), resp)], weights, STEPHENS, start)
+    assert divergence(resp, found.order, weights) <= divergence(resp, start, weights) + 1e-9
+    mean = reorder(resp, found.order, -1).mean(0)
+    for i in range(6):
+        losses = {
+            order: (weights[:, None] * resp[i][:, order] * np.log(resp[i][:, order] / mean)).sum()
+            for order in permutations(range(k))
+        }
+        least, second = sorted(losses.values())[:2]
+        assert losses[tuple(found.order[i])] == pytest.approx(least, abs=1e-9)
+        assert found.margin[i] == pytest.approx(second - least, abs=1e-9)
+
+
+@pytest.mark.parametrize("method", ["ecr-1", "ecr-2"])
+def test_ecr_counts_rows_that_are_allocated_alike(method):
+    rng = np.random.default_rng(3)
+    resp, pivot = rng.dirichlet(np.ones(3), size=(1, 12)), rng.dirichlet(np.ones(3), size=12)
+    weights = rng.integers(1, 4, 12).astype(float)
+    found = match([(slice(0, 12), resp)], weights, METHODS[method], lambda *_: pivot)
+    z = pivot.argmax(1)
+    alike = {}
+    for order in permutations(range(3)):
+        own = resp[0][:, order]
+        same = own.argmax(1) == z if method == "ecr-1" else own[np.arange(12), z]
+        alike[order] = (weights * same).sum()
+    most, second = sorted(alike.values())[:-3:-1]
+    assert alike[tuple(found.order[0])] == pytest.approx(most)
+    assert found.margin[0] == pytest.approx(most - second)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_rows_in_blocks_are_rows_at_once(method):
+    blocks, _, _ = switched(3)
+    whole = [(slice(0, 40), np.concatenate([part for _, part in blocks], axis=1))]
+    start = np.tile(np.arange(3), (30, 1))
+    one = settle(lambda: blocks, some_weights(), METHODS[method], start)
+    other = settle(lambda: whole, some_weights(), METHODS[method], start)
+    np.testing.assert_array_equal(one.order, other.order)
+    np.testing.assert_allclose(one.margin, other.margin, rtol=1e-9, atol=1e-9)
+
+
+def test_a_draw_that_is_not_finite_spoils_no_other():
+    blocks, _, _ = switched(3)
+    start = np.tile(np.arange(3), (30, 1))
+    blocks[0][1][7] = np.nan
+    found = settle(lambda: blocks, some_weights(), STEPHENS, start)
+    assert np.isnan(found.margin[7])
+    assert np.isfinite(np.delete(found.margin, 7)).all()
+    assert sorted(found.order[7]) == [0, 1, 2]
