@@ -14,7 +14,7 @@ from bayesgmm.bayes.diagnose import Diagnostics
 from bayesgmm.bayes.draws import Draws, first, rest
 from bayesgmm.bayes.driver import Progress, silent
 from bayesgmm.bayes.keys import new_key
-from bayesgmm.bayes.labels import settled
+from bayesgmm.bayes.labels import labelled
 from bayesgmm.bayes.posterior import Examined, Posterior, examine
 from bayesgmm.bayes.program import Program, bind
 from bayesgmm.bayes.settings import LEAST_DRAWS, Settings
@@ -158,7 +158,8 @@ def fit(
         data=ready.data,
     )
     if posterior.diagnostics.ambiguous > 0:
-        posterior = settled(posterior, responsibilities(ml.mixture, ready.problem.X))
+        reference = responsibilities(ml.mixture, ready.problem.X)
+        posterior = labelled(posterior, reference, "stephens")
     return posterior
 
 

@@ -4,39 +4,39 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from bayesgmm.bayes.posterior import Posterior
-from bayesgmm.bayes.relabel import METHODS, Blocks, Relabelling, match, reorder, settle
+from bayesgmm.bayes.relabel import (
+    ALLOCATED,
+    EXPECTED,
+    KULLBACK_LEIBLER,
+    Blocks,
+    Cost,
+    Relabelling,
+    match,
+    mean_of,
+    settle,
+)
+from bayesgmm.data.errors import unknown
 
 PIVOT_NUMBERS = 2**22
 PIVOT_LEAST_DRAWS = 500
 """Draws for the pivot: all but where draws x rows x clusters pass so many; this many at least."""
 
 
-def settled(
-    posterior: Posterior, reference: Float[np.ndarray, "n k"], method: str = "stephens"
-) -> Posterior:
-    """Every draw agrees best with the average of all, as they are relabelled.
-
-    Of many draws some, evenly spaced, settle the average; all are then matched to it.
+def labelled(posterior: Posterior, reference: Float[np.ndarray, "n k"], method: str) -> Posterior:
+    """The same draws, their clusters put in order by a method; numbers are those of the reference.
 
     Args:
         posterior: relabelled already, in some way.
-        reference: memberships whose numbering the clusters take over, such as EM's.
-        method: one of `relabel.METHODS`.
+        reference: memberships in the clusters as they are to be numbered, such as EM's.
+        method: one of `METHODS`.
 
     Raises:
-        InputError: the program is not normal, and its code is not there.
+        InputError: an unknown method; the program is not normal, and its code is not there.
     """
-    own, weights = METHODS[method], posterior.row_weights
-    chains, every = np.ones(len(posterior.kept), bool), _every(posterior)
-    few = list(_clusters(posterior, chains, every))
-    found = settle(lambda: few, weights, own, _as_they_are(posterior, every))
-    pivot = np.concatenate(
-        [np.nan_to_num(reorder(resp, found.order, -1)).mean(0) for _, resp in few]
-    )
-    names = match([(slice(None), pivot[None])], weights, own, lambda *_: reference).order[0]
-    pivot = pivot[:, names]
-    found = match(_clusters(posterior, chains), weights, own, lambda places, _: pivot[places])
-    return _with(posterior, found)
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    cost, find = METHODS[method]
+    return _with(posterior, find(posterior, reference, cost))
 
 
 def ordered(posterior: Posterior, values: Float[np.ndarray, "c s k"]) -> Posterior:
@@ -48,6 +48,41 @@ def ordered(posterior: Posterior, values: Float[np.ndarray, "c s k"]) -> Posteri
     steps = np.diff(np.sort(values, -1), axis=-1)
     margin = steps.min(-1) if steps.shape[-1] else np.full(values.shape[:-1], np.inf)
     return posterior.relabelled(values.argsort(-1), margin)
+
+
+def _matched(posterior: Posterior, reference: np.ndarray, cost: Cost) -> Relabelling:
+    """Every draw agrees best with the reference."""
+    blocks = _clusters(posterior, _every_chain(posterior))
+    return match(blocks, posterior.row_weights, cost, lambda places, _: reference[places])
+
+
+def _settled(posterior: Posterior, reference: np.ndarray, cost: Cost) -> Relabelling:
+    """Every draw agrees best with the average of all, as they are relabelled.
+
+    Of many draws some, evenly spaced, settle the average; all are then matched to it.
+    """
+    weights, every = posterior.row_weights, _every(posterior)
+    few = list(_clusters(posterior, _every_chain(posterior), every))
+    found = settle(lambda: few, weights, cost, _as_they_are(posterior, every))
+    average = np.concatenate([mean_of(resp, found.order) for _, resp in few])
+    own = [(slice(None), average[None])]
+    (numbers,) = match(own, weights, cost, lambda *_: reference).order
+    return _matched(posterior, average[:, numbers], cost)
+
+
+METHODS = {
+    "stephens": (KULLBACK_LEIBLER, _settled),
+    "ecr-1": (ALLOCATED, _settled),
+    "ecr-2": (EXPECTED, _settled),
+    "kl": (KULLBACK_LEIBLER, _matched),
+    "ecr": (ALLOCATED, _matched),
+}
+"""Stephens (2000), algorithm 2; ECR, iterative versions 1 and 2 (Papastamoulis and Iliopoulos 2010;
+Papastamoulis 2016); and both with a pivot that stays, the reference."""
+
+
+def _every_chain(posterior: Posterior) -> Bool[np.ndarray, " c"]:
+    return np.ones(len(posterior.kept), bool)
 
 
 def _every(posterior: Posterior) -> int:

@@ -84,7 +84,7 @@ def reorder(values: np.ndarray, order: Int[np.ndarray, "*s k"], axis: int) -> np
     return np.moveaxis(np.take_along_axis(moved, index, order.ndim - 1), order.ndim - 1, axis)
 
 
-class Method(NamedTuple):
+class Cost(NamedTuple):
     """What is compared: the cost of calling a the pivot's b is the product of both, over rows.
 
     Attributes:
@@ -105,16 +105,13 @@ def _likeliest(resp: np.ndarray) -> np.ndarray:
     return (np.arange(resp.shape[-1]) == resp.argmax(-1)[..., None]).astype(float)
 
 
-STEPHENS = Method(_itself, lambda pivot: -np.log(np.maximum(pivot, np.finfo(float).tiny)))
-"""Kullback-Leibler divergence from the pivot (Stephens 2000, algorithm 2), up to what no
-permutation changes."""
-METHODS = {
-    "stephens": STEPHENS,
-    "ecr-1": Method(_likeliest, lambda pivot: -_likeliest(pivot)),
-    "ecr-2": Method(_itself, lambda pivot: -_likeliest(pivot)),
-}
-"""ECR counts rows that are allocated alike: version 1 those of the draw's most probable allocation,
-version 2 those expected (Papastamoulis and Iliopoulos 2010; Papastamoulis 2016)."""
+KULLBACK_LEIBLER = Cost(_itself, lambda pivot: -np.log(np.maximum(pivot, np.finfo(float).tiny)))
+"""Divergence from the pivot, up to what no permutation changes (Stephens 2000)."""
+ALLOCATED = Cost(_likeliest, lambda pivot: -_likeliest(pivot))
+"""Rows whose most probable component is the pivot's, counted (ECR; Papastamoulis and Iliopoulos
+2010)."""
+EXPECTED = Cost(_itself, lambda pivot: -_likeliest(pivot))
+"""The same, expected over the draw's memberships."""
 
 type Blocks = Iterable[tuple[slice, Float[np.ndarray, "s _b k"]]]
 """Places of rows, and their memberships in every draw."""
@@ -123,7 +120,7 @@ type Blocks = Iterable[tuple[slice, Float[np.ndarray, "s _b k"]]]
 def settle(
     blocks: Callable[[], Blocks],
     row_weights: Float[np.ndarray, " n"],
-    method: Method,
+    cost: Cost,
     order: Int[np.ndarray, "s k"],
 ) -> Relabelling:
     """A fixed point: every draw agrees best with the average of all draws as they are relabelled.
@@ -133,31 +130,38 @@ def settle(
     Args:
         blocks: gives the memberships anew in every round.
         row_weights: shape (n,).
-        method: what is compared.
+        cost: what is compared.
         order: where to begin.
     """
 
     def average(_: slice, values: np.ndarray) -> np.ndarray:
-        return np.nan_to_num(reorder(values, order, -1)).mean(0)
+        return mean_of(values, order)
 
     for _ in range(MOST_ROUNDS):
-        found = match(blocks(), row_weights, method, average)
+        found = match(blocks(), row_weights, cost, average)
         if np.array_equal(found.order, order):
             break
         order = found.order
     return found
 
 
+def mean_of(
+    values: Float[np.ndarray, "s b k"], order: Int[np.ndarray, "s k"]
+) -> Float[np.ndarray, "b k"]:
+    """The average of draws in that order; what is not finite counts for nothing."""
+    return np.nan_to_num(reorder(values, order, -1)).mean(0)
+
+
 def match(
     blocks: Blocks,
     row_weights: Float[np.ndarray, " n"],
-    method: Method,
+    cost: Cost,
     pivot: Callable[[slice, Float[np.ndarray, "s _b k"]], Float[np.ndarray, "_b k"]],
 ) -> Relabelling:
     """The best permutation of every draw, given the pivot's memberships at some rows."""
-    cost = np.zeros(())
+    total = np.zeros(())
     for places, resp in blocks:
-        values = method.of_draws(resp)
-        goal = row_weights[places, None] * method.of_pivot(pivot(places, values))
-        cost = cost + np.swapaxes(values, 1, 2) @ goal
-    return relabel(cost)
+        values = cost.of_draws(resp)
+        goal = row_weights[places, None] * cost.of_pivot(pivot(places, values))
+        total = total + np.swapaxes(values, 1, 2) @ goal
+    return relabel(total)

@@ -3,7 +3,7 @@
 import platform
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, version
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from bayesgmm.bayes import inference as bayes
 from bayesgmm.bayes.checkpoint import Record
@@ -26,7 +27,7 @@ from bayesgmm.ml import restarts
 from bayesgmm.ml.bootstrap import Bootstrap, bootstrap
 from bayesgmm.ml.optima import MaximumLikelihood
 from bayesgmm.ml.problem import Problem, check_components
-from bayesgmm.ml.quantities import Quantities
+from bayesgmm.ml.quantities import Quantities, reordered
 from bayesgmm.ml.uncertainty import StandardErrors, standard_errors
 from bayesgmm.ml.warnings import DegenerateFitWarning
 
@@ -70,6 +71,19 @@ class Both:
     known_errors: StandardErrors | None = None
     refits: Bootstrap | None = None
     known_ends: tuple[Quantities, Quantities] | None = None
+
+    def reordered(self, order: Int[np.ndarray, " k"]) -> "Both":
+        """The same with the components of the maximum-likelihood fit in another order."""
+        errors, ends, refits = self.known_errors, self.known_ends, self.refits
+        return replace(
+            self,
+            ml=self.ml.reordered(order),
+            known_errors=None if errors is None else errors.reordered(order),
+            refits=None if refits is None else refits.reordered(order),
+            known_ends=None
+            if ends is None
+            else (reordered(ends[0], order), reordered(ends[1], order)),
+        )
 
     @cached_property
     def errors(self) -> StandardErrors:

@@ -1,6 +1,7 @@
 """The Bayesian estimator, which begins with the maximum-likelihood fit."""
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from bayesgmm.bayes.partition import Partition
 from bayesgmm.bayes.program import load_model
 from bayesgmm.bayes.settings import Settings
 from bayesgmm.comparison import both as pair
-from bayesgmm.comparison import record, views
+from bayesgmm.comparison import labels, record, views
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.summary import Summary
 from bayesgmm.data.errors import InputError
@@ -197,6 +198,29 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
         """Leave-one-out predictive density: elpd, its standard error, p_loo, Pareto k."""
         check_is_fitted(self, "both_")
         return self.both_.posterior.loo
+
+    def relabel(self, method: str = "stephens", *, by: str | None = None) -> "BayesianMixture":
+        """The same fit with its components matched otherwise, or in an order that you name.
+
+        Parameters and memberships move together, no draw is dropped, and what labels do not touch
+        stays as it is.
+
+        Args:
+            method: "stephens" (2000, Kullback-Leibler to a fixed point), "ecr-1" or "ecr-2"
+                (Papastamoulis and Iliopoulos 2010, to a fixed point), or "kl" or "ecr", which match
+                every draw to the maximum-likelihood fit and stop.
+            by: "weights", a column, whose means are taken, or a site with one entry for each
+                component: they increase then in every draw; "-weights" puts the largest first.
+
+        Raises:
+            InputError: an unknown method or order; a program that is not normal, loaded without its
+                code.
+        """
+        check_is_fitted(self, "both_")
+        own = labels.labelled(self.both_, method) if by is None else labels.ordered(self.both_, by)
+        found = copy(self)
+        found._adopt(own)
+        return found
 
     def memberships(self, level: float = 0.95) -> "xr.Dataset":
         """Each fitted row's probability of each component: posterior mean and interval.

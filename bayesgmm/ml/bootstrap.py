@@ -6,13 +6,13 @@ multinomial and parametric, Efron (1979), McLachlan and Peel (2000), section 2.1
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy.random import Generator
 from scipy.special import ndtri
 
@@ -64,6 +64,11 @@ class Bootstrap:
     collapsed: int
     switched: int
     unconverged: int
+
+    def reordered(self, order: Int[np.ndarray, " k"]) -> "Bootstrap":
+        """The same with the components of the fit and of every refit in another order."""
+        fit, every = self.fit.reordered(order), np.broadcast_to(order, self.mixtures.weights.shape)
+        return replace(self, fit=fit, mixtures=permute(self.mixtures, every))
 
     @cached_property
     def quantities(self) -> Quantities:

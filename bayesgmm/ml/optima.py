@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from bayesgmm.gaussian.families import Family
 from bayesgmm.gaussian.mixture import Mixture, full, log_likelihoods, permute
@@ -102,6 +102,13 @@ class MaximumLikelihood:
         """The same with whole Cholesky factors, also where their diagonals say everything."""
         optima = tuple(replace(one, mixture=full(one.mixture)) for one in self.optima)
         return replace(self, mixture=full(self.mixture), optima=optima)
+
+    def reordered(self, order: Int[np.ndarray, " k"]) -> "MaximumLikelihood":
+        """The same with its components in another order; other optima keep theirs."""
+        mixture = permute(self.mixture, order)
+        best = replace(self.optima[0], mixture=mixture)
+        shares = None if self.shares is None else self.shares[order]
+        return replace(self, mixture=mixture, optima=(best, *self.optima[1:]), shares=shares)
 
     @property
     def second_gap(self) -> float:

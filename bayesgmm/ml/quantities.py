@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.special import expit, logit
 
 from bayesgmm.gaussian.arrays import Array
@@ -28,6 +28,11 @@ class Quantities(NamedTuple):
     sds: Float[Array, "*s k d"]
     correlations: Float[Array, "*s k d d"]
     covariances: Float[Array, "*s k d d"]
+
+
+def reordered(found: Quantities, order: Int[np.ndarray, " k"]) -> Quantities:
+    """Those of one mixture with its components in another order."""
+    return Quantities(*(np.asarray(part)[order] for part in found))
 
 
 def quantities(mixture: Mixture) -> Quantities:

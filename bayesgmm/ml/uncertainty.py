@@ -12,7 +12,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from bayesgmm.data.errors import unknown
 from bayesgmm.gaussian.arrays import Array, blocks
@@ -23,7 +23,7 @@ from bayesgmm.gaussian.sweep import Frame, are_short, natural
 from bayesgmm.ml.derivatives import jacobian_at_once
 from bayesgmm.ml.optima import MaximumLikelihood
 from bayesgmm.ml.problem import Problem
-from bayesgmm.ml.quantities import Quantities, normal_intervals, quantities
+from bayesgmm.ml.quantities import Quantities, normal_intervals, quantities, reordered
 
 MIN_SCALED_EIGENVALUE = 1e-6
 ROWS_PER_PARAMETER = 5
@@ -58,6 +58,11 @@ class StandardErrors:
     def values(self) -> Quantities:
         """The errors alone."""
         return Quantities(*(getattr(self, field.name) for field in fields(self)[:5]))
+
+    def reordered(self, order: Int[np.ndarray, " k"]) -> "StandardErrors":
+        """The same with the components in another order."""
+        reasons = tuple(self.reasons[j] for j in order)
+        return StandardErrors(*reordered(self.values, order), reasons, self.kind)
 
     def intervals(self, mixture: Mixture, width: float = 1.959964) -> tuple[Quantities, Quantities]:
         """Ends of intervals, 95 % by default: of weights on the logit scale, of standard deviations
