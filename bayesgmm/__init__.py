@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from bayesgmm.data.datasets import load_dataset
     from bayesgmm.data.errors import InputError
     from bayesgmm.estimators import BayesianMixture, GaussianMixture
+    from bayesgmm.estimators.elsewhere import relabel
     from bayesgmm.ml.likelihood_ratio import likelihood_ratios
     from bayesgmm.ml.selection import select
 
@@ -30,6 +31,7 @@ __all__ = [
     "likelihood_ratios",
     "load_dataset",
     "load_model",
+    "relabel",
     "select",
 ]
 
@@ -42,6 +44,7 @@ _HOMES = {
     "likelihood_ratios": "bayesgmm.ml.likelihood_ratio",
     "load_dataset": "bayesgmm.data.datasets",
     "load_model": "bayesgmm.bayes.program",
+    "relabel": "bayesgmm.estimators.elsewhere",
     "select": "bayesgmm.ml.selection",
 }
 

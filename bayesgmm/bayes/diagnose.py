@@ -78,7 +78,7 @@ class Diagnostics:
         r_hat: R-hat of every label-invariant quantity.
         ess_bulk: bulk effective sample size of each.
         ess_tail: tail effective sample size of each.
-        e_bfmi: the smallest over chains.
+        e_bfmi: the smallest over chains; infinity where the sampler has no energy.
         divergences: number of divergent transitions.
         n_draws: draws over all chains.
         non_finite: draws that hold a NaN or an infinity.
@@ -226,7 +226,7 @@ def diagnose(
     energy = stats.get("energy")
     return Diagnostics(
         **named,
-        e_bfmi=float("nan") if energy is None else _bfmi(energy),
+        e_bfmi=_bfmi(energy),
         divergences=int(np.sum(stats.get("diverging", 0))),
         n_draws=int(n_occupied.size),
         non_finite=int((~np.isfinite(stacked).all(-1)).sum()),
@@ -251,7 +251,10 @@ def _moving(quantities: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
     return needed | moving if moving else quantities
 
 
-def _bfmi(energy: np.ndarray) -> float:
+def _bfmi(energy: np.ndarray | None) -> float:
+    """The smallest over chains; infinity where the sampler has no energy."""
+    if energy is None:
+        return np.inf
     if not np.isfinite(energy).all() or (np.ptp(energy, axis=1) == 0).any():
         return 0.0
     return float(np.min(array_stats.bfmi(energy, chain_axis=0, draw_axis=1)))

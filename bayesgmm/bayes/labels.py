@@ -1,7 +1,7 @@
 """The labels of a posterior: a fixed point, another method's, or in an order that is asked for."""
 
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float
 
 from bayesgmm.bayes.posterior import Posterior
 from bayesgmm.bayes.relabel import (
@@ -57,13 +57,14 @@ def _matched(posterior: Posterior, reference: np.ndarray, cost: Cost) -> Relabel
 
 
 def _settled(posterior: Posterior, reference: np.ndarray, cost: Cost) -> Relabelling:
-    """Every draw agrees best with the average of all, as they are relabelled.
+    """Every draw agrees best with the average of all, as they are relabelled; begins as `_matched`.
 
     Of many draws some, evenly spaced, settle the average; all are then matched to it.
     """
-    weights, every = posterior.row_weights, _every(posterior)
-    few = list(_clusters(posterior, _every_chain(posterior), every))
-    found = settle(lambda: few, weights, cost, _as_they_are(posterior, every))
+    weights = posterior.row_weights
+    few = list(_clusters(posterior, _every_chain(posterior), _every(posterior)))
+    start = match(few, weights, cost, lambda places, _: reference[places])
+    found = settle(lambda: few, weights, cost, start.order)
     average = np.concatenate([mean_of(resp, found.order) for _, resp in few])
     own = [(slice(None), average[None])]
     (numbers,) = match(own, weights, cost, lambda *_: reference).order
@@ -89,11 +90,6 @@ def _every(posterior: Posterior) -> int:
     s, n = posterior.margin.size, len(posterior.X)
     most = max(1, s // PIVOT_LEAST_DRAWS)
     return int(np.clip(-(-s * n * posterior.structure.k // PIVOT_NUMBERS), 1, most))
-
-
-def _as_they_are(posterior: Posterior, every: int) -> Int[np.ndarray, "s k"]:
-    k, s = posterior.structure.k, posterior.margin[:, ::every].size
-    return np.broadcast_to(np.arange(k), (s, k))
 
 
 def _clusters(posterior: Posterior, chains: Bool[np.ndarray, " c"], every: int = 1) -> Blocks:

@@ -41,7 +41,7 @@ class Posterior:
 
     Attributes:
         structure: what the program consists of.
-        inference: "nuts", "vi" or "laplace".
+        inference: "nuts", "vi", "laplace", or "draws" for those made elsewhere.
         crossed: the draws, their sites and mixtures, and what they say of the rows.
         quantities: label-invariant quantities, each (c, s).
         diagnostics, verdict: what they say.
@@ -143,6 +143,11 @@ class Posterior:
     def mixture(self) -> Mixture | None:
         """The relabelled draws as Gaussian mixtures, for programs that have such."""
         return self.crossed.mixture
+
+    @property
+    def is_sampled(self) -> bool:
+        """Whether the draws are a Markov chain's, not an approximation's."""
+        return self.draws.log_approximation is None
 
     @property
     def draws(self) -> Draws:

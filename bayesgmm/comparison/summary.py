@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesgmm.bayes.posterior import Posterior
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.parameters import Parameter, parameters
 from bayesgmm.comparison.tables import Column, Row, grouped, heading, row_label
@@ -210,20 +211,25 @@ def headline(both: Both) -> list[str]:
         f"{posterior.verdict.name.upper()}"
     )
     occupied = f"all {k} occupied {100 * found.occupied:.0f} %"
-    if posterior.inference == "nuts":
-        numbers = (
-            f"worst R-hat {fixed(found.worst_r_hat, 3)}, lowest ESS {fixed(found.lowest_ess, 0)}, "
-            f"divergences {found.divergences}"
-        )
-    else:
-        numbers = f"{INFERENCES[posterior.inference]}, Pareto k-hat {fixed(found.pareto_k, 2)}"
     return [
         title,
-        f"{numbers}, ambiguous draws {100 * found.ambiguous:.0f} %, {occupied}",
+        f"{_quality(posterior)}, ambiguous draws {100 * found.ambiguous:.0f} %, {occupied}",
         f"AIC {fixed(ml.aic, 1)}  BIC {fixed(ml.bic, 1)}  ICL {fixed(ml.icl, 1)} | "
         f"elpd_loo {posterior.loo.elpd:.1f} +- {posterior.loo.se:.1f}  "
         f"p_loo {posterior.loo.p_loo:.1f}",
     ]
+
+
+def _quality(posterior: Posterior) -> str:
+    """How well the posterior was sampled or approximated."""
+    found = posterior.diagnostics
+    if not posterior.is_sampled:
+        return f"{INFERENCES[posterior.inference]}, Pareto k-hat {fixed(found.pareto_k, 2)}"
+    divergences = f", divergences {found.divergences}"
+    return (
+        f"worst R-hat {fixed(found.worst_r_hat, 3)}, lowest ESS {fixed(found.lowest_ess, 0)}"
+        f"{divergences if 'diverging' in posterior.draws.stats else ''}"
+    )
 
 
 def model_label(both: Both) -> str:

@@ -7,6 +7,7 @@ INFERENCES = {
     "nuts": "NUTS",
     "vi": "variational approximation",
     "laplace": "Laplace approximation",
+    "draws": "draws made elsewhere",
 }
 SMALL = 1e-6  # a spread below it needs more decimals than a table has room for
 
