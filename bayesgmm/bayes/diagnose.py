@@ -173,7 +173,13 @@ def _moments(mixture: Mixture) -> dict[str, Float[np.ndarray, "c s"]]:
 
 
 def r_hat(values: Float[np.ndarray, "c s *rest"]) -> Float[np.ndarray, "*rest"]:
-    """Rank-normalised split R-hat; infinity for chains that do not move or are not finite."""
+    """Rank-normalised split R-hat; infinity for chains that do not move or are not finite.
+
+    A chain that is alone is compared with itself, half with half.
+    """
+    c, s = values.shape[:2]
+    if c == 1 and s > 1:
+        values = values[:, : s // 2 * 2].reshape(2, s // 2, *values.shape[2:])
     return _safe("rhat", values, np.inf, {})
 
 

@@ -236,7 +236,8 @@ def _undecided(comparison: "Comparison") -> str:
 def _relabelled() -> str:
     return (
         "The components of each draw were matched to those of the EM fit by the permutation of "
-        "least Kullback-Leibler divergence between their memberships (Stephens 2000); no draw was "
+        "least Kullback-Leibler divergence between their memberships and, where labels were not "
+        "clear, to the average of the draws until nothing changed (Stephens 2000); no draw was "
         "dropped. Posterior intervals are equal-tailed."
     )
 

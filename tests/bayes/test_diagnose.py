@@ -262,6 +262,14 @@ def test_r_hat_and_ess_are_those_of_arviz():
         np.testing.assert_allclose(numbers[name], [float(group["a"]), float(group["b"])])
 
 
+def test_a_chain_that_is_alone_is_compared_with_itself():
+    steady = np.random.default_rng(0).normal(size=(1, 401, 2))
+    assert (r_hat(steady) < 1.03).all()
+    steady[0, 200:, 1] += 3.0
+    assert r_hat(steady)[0] < 1.03
+    assert r_hat(steady)[1] > 1.5
+
+
 def test_invariants_do_not_change_when_labels_do():
     stack = mixtures((C, S), K)
     order = np.stack([[RNG.permutation(K) for _ in range(S)] for _ in range(C)])
