@@ -86,6 +86,7 @@ class Diagnostics:
         ambiguous: share of draws among which another labelling would be as plausible.
         occupied: share of draws in which all components hold rows.
         chain_modes: the mode in which each chain sits, 0 for the first.
+        unseen: modes of much Laplace mass that no draw came near: what led there, and the mass.
     """
 
     r_hat: Mapping[str, float]
@@ -99,6 +100,7 @@ class Diagnostics:
     ambiguous: float
     occupied: float
     chain_modes: tuple[int, ...] = field(default=())
+    unseen: tuple[tuple[str, float], ...] = field(default=())
 
     @property
     def worst_r_hat(self) -> float:
@@ -221,17 +223,17 @@ def diagnose(
     stacked = np.stack(list(quantities.values()), axis=-1)
     names = list(quantities)
     markov = log_approximation is None
-    numbers = {
-        "r_hat": r_hat(stacked) if markov else np.full(len(names), np.nan),
-        "ess_bulk": ess(stacked, "bulk"),
-        "ess_tail": ess(stacked, "tail"),
-    }
-    named = {
-        what: dict(zip(names, map(float, found), strict=True)) for what, found in numbers.items()
-    }
+    numbers = (
+        r_hat(stacked) if markov else np.full(len(names), np.nan),
+        ess(stacked, "bulk"),
+        ess(stacked, "tail"),
+    )
+    r_hats, bulk, tail = (dict(zip(names, map(float, each), strict=True)) for each in numbers)
     energy = stats.get("energy")
     return Diagnostics(
-        **named,
+        r_hat=r_hats,
+        ess_bulk=bulk,
+        ess_tail=tail,
         e_bfmi=_bfmi(energy),
         divergences=int(np.sum(stats.get("diverging", 0))),
         n_draws=int(n_occupied.size),
@@ -369,14 +371,23 @@ def _convergence(found: Diagnostics, thresholds: Thresholds) -> list[Flag]:
 
 def _modes(found: Diagnostics) -> list[Flag]:
     n_modes = len(set(found.chain_modes))
-    if n_modes < 2:
+    apart = [f"the chains sit in {n_modes} separate modes"] if n_modes > 1 else []
+    unseen = [
+        f"no chain came near the mode of {origin}, with {100 * share:.0f} % of the Laplace mass"
+        for origin, share in found.unseen
+    ]
+    if not apart + unseen:
         return []
     return [
         Flag(
             MULTIMODAL,
-            f"the chains sit in {n_modes} separate modes",
-            "the data allow different mixtures; averages over chains would describe neither",
-            "look at each mode in posterior_ (coordinate 'mode'), or use fewer components",
+            "; ".join(apart + unseen),
+            "the data allow different mixtures; averages over chains would describe neither"
+            if apart
+            else "the draws describe one part of the posterior, and another may hold as much",
+            "look at each mode in posterior_ (coordinate 'mode'), or use fewer components"
+            if apart
+            else "sample more chains (num_chains, --chains), or use fewer components",
         )
     ]
 

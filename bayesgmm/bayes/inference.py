@@ -18,7 +18,7 @@ from bayesgmm.bayes.labels import labelled
 from bayesgmm.bayes.posterior import Examined, Posterior, examine
 from bayesgmm.bayes.program import Program, bind
 from bayesgmm.bayes.settings import LEAST_DRAWS, Settings
-from bayesgmm.bayes.start import Mode, modes, shares
+from bayesgmm.bayes.start import MIN_MASS, Mode, modes, shares
 from bayesgmm.bayes.structure import check_priors, understand
 from bayesgmm.bayes.target import Data, Target
 from bayesgmm.data.errors import InputError
@@ -33,6 +33,7 @@ from bayesgmm.ml.problem import Problem
 GIVE_UP_FACTOR = 2.0
 PATIENT_FACTOR = 10.0
 GIVE_UP_R_HAT = 1.05
+FAR = 10.0  # standard deviations
 
 
 @dataclass(frozen=True)
@@ -151,6 +152,7 @@ def fit(
         settings.thresholds,
         partial=partial,
         examined=None if partial else line.examined,
+        unseen=line.unseen(found),
         modes=tuple(
             (mode.origin, float(share)) for mode, share in zip(found, shares(found), strict=True)
         ),
@@ -184,17 +186,31 @@ class _Line:
         new = rest(draws, self.n_draws)
         if new.z.shape[1] == 0:
             return
-        part = cross(
-            self.ready.target,
-            self.ready.data,
-            self.ml.mixture,
-            new,
-            self.n_draws,
-            self.key,
-            n_rows=len(self.ready.problem.X),
-            each_row=self._fits(draws.log_posterior.size),
-        )
-        self.parts.append(part)
+        self.parts.append(self._cross(new, self.n_draws, draws.log_posterior.size))
+
+    def _cross(self, draws: Draws, begin: int, n_draws: int) -> Crossed:
+        """Draws that come after so many of their chains, where there are so many in all."""
+        ready, pivot = self.ready, self.ml.mixture
+        own = (ready.target, ready.data, pivot, draws, begin, self.key)
+        return cross(*own, n_rows=len(ready.problem.X), each_row=self._fits(n_draws))
+
+    def unseen(self, found: Sequence[Mode]) -> list[tuple[str, float]]:
+        """Modes of much Laplace mass whose density at held rows no chain came near.
+
+        A mode lies off the centre of the draws around it, by less than five of their standard
+        deviations wherever that was looked at; another mode lies hundreds away.
+        """
+        share = shares(found)
+        heavy = [m for m in range(len(found)) if share[m] >= MIN_MASS]
+        z = np.stack([np.asarray(found[m].place.loc) for m in heavy])[None]
+        drawn = self.crossed()
+        at = self._cross(Draws(z, np.zeros(z.shape[:2]), None, {}), 0, drawn.margin.size)
+        with np.errstate(all="ignore"):
+            apart = (at.held[0][:, None] - drawn.held.mean(1)) / drawn.held.std(1)
+        far = np.abs(apart).max(-1).min(-1) > FAR
+        return [
+            (found[m].origin, float(share[m])) for m, away in zip(heavy, far, strict=True) if away
+        ]
 
     def _fits(self, n_draws: int) -> bool:
         if self.ready.target.structure.by_row:  # such rows cannot be taken block by block

@@ -1,9 +1,9 @@
 """A posterior: relabelled draws and everything that is said about them."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -35,6 +35,20 @@ type Examined = tuple[Diagnostics, dict[str, np.ndarray]]
 """Diagnostics, and the label-invariant quantities that they rest on."""
 
 
+class SampledMode(NamedTuple):
+    """A mode in which chains sit.
+
+    Attributes:
+        chains: which ones.
+        log_posterior: the mean over their draws.
+        weight: its stacking weight (Yao, Vehtari and Gelman 2022), of predictive densities.
+    """
+
+    chains: tuple[int, ...]
+    log_posterior: float
+    weight: float
+
+
 @dataclass(frozen=True)
 class Posterior:
     """Relabelled draws and everything that is said about them.
@@ -53,6 +67,7 @@ class Posterior:
         target, data: the program and what it is evaluated on; None for a fit that was loaded.
         known_membership: memberships that were saved, (n, components).
         known_loo: leave-one-out predictive densities that were saved.
+        known_modes: sampled modes that were saved, or are known from the choice of chains.
     """
 
     structure: Structure
@@ -71,6 +86,7 @@ class Posterior:
     data: Data | None = None
     known_membership: Float[np.ndarray, "n k"] | None = None
     known_loo: Loo | None = None
+    known_modes: tuple[SampledMode, ...] | None = None
 
     @classmethod
     def of(
@@ -84,11 +100,13 @@ class Posterior:
         *,
         partial: bool = False,
         examined: Examined | None = None,
+        unseen: Sequence[tuple[str, float]] = (),
         **known: Any,
     ) -> "Posterior":
         """The posterior of crossed draws: examined, judged, and with its chains chosen."""
         n = float(row_weights.sum())
         diagnostics, quantities = examined or examine(crossed, structure, thresholds, n)
+        diagnostics = replace(diagnostics, unseen=tuple(unseen))
         posterior = cls(
             structure=structure,
             inference=inference,
@@ -103,7 +121,10 @@ class Posterior:
             partial=partial,
             **known,
         )
-        return replace(posterior, kept=posterior._best_mode())
+        found = posterior.sampled_modes
+        best = max(found, key=lambda mode: mode.weight)
+        kept = np.isin(np.arange(len(crossed.margin)), best.chains)
+        return replace(posterior, kept=kept, known_modes=found)
 
     def relabelled(
         self, order: Int[np.ndarray, "c s k"], margin: Float[np.ndarray, "c s"]
@@ -283,23 +304,29 @@ class Posterior:
         most = max(1, size // LOO_LEAST_DRAWS)
         return int(np.clip(-(-n * size // LOO_NUMBERS), 1, most))
 
-    def _best_mode(self) -> Bool[np.ndarray, " c"]:
-        """The chains of the mode with the largest stacking weight; all if there is one mode."""
+    @cached_property
+    def sampled_modes(self) -> tuple[SampledMode, ...]:
+        """The modes in which chains sit, with the weights that let them predict best together."""
+        if self.known_modes is not None:
+            return self.known_modes
         groups = np.array(self.diagnostics.chain_modes)
-        if groups.max() == 0:
-            return np.ones(len(groups), bool)
-        chains = [groups == g for g in range(groups.max() + 1)]
-        pointwise = [
-            loo(
-                self._at_fitted_rows(own),
-                self.row_weights,
-                1.0,
-                self.draws.log_posterior[own],
-                None,
-            ).pointwise
-            for own in chains
-        ]
-        return groups == int(stacking(np.stack(pointwise), self.row_weights).argmax())
+        chains = [groups == mode for mode in range(groups.max() + 1)]
+        weights = np.ones(1)
+        if len(chains) > 1:
+            weights = stacking(np.stack([self._loo_of(own) for own in chains]), self.row_weights)
+        return tuple(
+            SampledMode(
+                tuple(np.flatnonzero(own).tolist()),
+                float(self.draws.log_posterior[own].mean()),
+                float(weight),
+            )
+            for own, weight in zip(chains, weights, strict=True)
+        )
+
+    def _loo_of(self, chains: Bool[np.ndarray, " c"]) -> Float[np.ndarray, " n"]:
+        """Leave-one-out log predictive density of every row by those chains alone."""
+        own = (self._at_fitted_rows(chains), self.row_weights, 1.0)
+        return loo(*own, self.draws.log_posterior[chains], None).pointwise
 
 
 def examine(crossed: Crossed, structure: Structure, thresholds: Thresholds, n: float) -> Examined:

@@ -32,7 +32,7 @@ MIN_MASS = 0.05
 EM_OPTIMA = 4
 RANDOM_STARTS = 2
 SAME_MODE = 1e-3
-ALIKE = 0.3
+ALIKE, UNLIKE = 0.3, 1.0
 MIN_EIGENVALUE = 1e-6
 UNUSABLE = 1e300
 PRIOR_CLIMBS = 20
@@ -98,7 +98,7 @@ def modes(
             "its priors and their support against the data."
         )
     found = [_weigh(posterior, summit, spread) for summit in _unlike(target, data, summits)]
-    return sorted(_distinct(found), key=lambda mode: -mode.log_mass)
+    return sorted(_distinct(found, _uneven(target, data)), key=lambda mode: -mode.log_mass)
 
 
 def shares(found: Sequence[Mode]) -> Float[np.ndarray, " m"]:
@@ -286,26 +286,32 @@ def _climb(
 
 def _unlike(target: Target, data: Data, summits: Sequence[Summit]) -> list[Summit]:
     """Without summits that are met again, under whatever labels; of two the first met stays."""
-    prior = _Stage.of(target, data, PRIOR)
+    prior, uneven = _Stage.of(target, data, PRIOR), _uneven(target, data)
     kept: list[tuple[Summit, np.ndarray]] = []
     for summit in summits:
-        heights = np.array([summit.potential, prior(summit.z)[0]])
-        if all(np.abs(heights - other).max() >= ALIKE for _, other in kept):
+        heights = np.array([summit.potential, prior(summit.z)[0], uneven(summit.z)[0]])
+        if all((np.abs(heights - other) >= (ALIKE, ALIKE, UNLIKE)).any() for _, other in kept):
             kept.append((summit, heights))
     return [summit for summit, _ in kept]
 
 
-def _distinct(found: Sequence[Mode]) -> list[Mode]:
+def _uneven(target: Target, data: Data) -> _Stage:
+    """The log posterior with some rows more than others.
+
+    It tells modes of one height apart that are each other's mirror images, as symmetric data have.
+    """
+    tilt = jnp.linspace(0.5, 1.5, len(data.row_weights))
+    return _Stage.of(target, data._replace(row_weights=data.row_weights * tilt), POSTERIOR)
+
+
+def _distinct(found: Sequence[Mode], uneven: _Stage) -> list[Mode]:
     """Modes of equal height and mass are one, met under another labelling; the first met stays."""
-    distinct: list[Mode] = []
+    distinct: list[tuple[Mode, np.ndarray]] = []
     for mode in found:
-        if all(
-            abs(mode.potential - other.potential) >= SAME_MODE
-            or abs(mode.log_mass - other.log_mass) >= ALIKE
-            for other in distinct
-        ):
-            distinct.append(mode)
-    return distinct
+        heights = np.array([mode.potential, mode.log_mass, uneven(np.asarray(mode.place.loc))[0]])
+        if all((np.abs(heights - at) >= (SAME_MODE, ALIKE, UNLIKE)).any() for _, at in distinct):
+            distinct.append((mode, heights))
+    return [mode for mode, _ in distinct]
 
 
 def _weigh(posterior: _Stage, summit: Summit, spread: np.ndarray) -> Mode:

@@ -14,7 +14,7 @@ from bayesgmm.bayes.diagnose import Thresholds
 from bayesgmm.bayes.draws import Draws
 from bayesgmm.bayes.inference import prepare
 from bayesgmm.bayes.loo import Loo, assembled
-from bayesgmm.bayes.posterior import Posterior
+from bayesgmm.bayes.posterior import Posterior, SampledMode
 from bayesgmm.bayes.program import Program
 from bayesgmm.bayes.structure import WEIGHTS, Latent, Structure
 from bayesgmm.comparison.both import Both
@@ -44,9 +44,10 @@ def to_tree(both: Both) -> xr.DataTree:
 
     Relabelled draws are in `posterior`; the same as Gaussian mixtures in `mixture`; unconstrained
     draws with their relabelling in `unconstrained`; the maximum-likelihood fit in
-    `maximum_likelihood`; memberships in `membership`; log densities of a few rows in `held`. Where
-    log densities of all draws and rows would take too much memory there is no `log_likelihood`, and
-    draws that are not normal mixtures bring their `loo`.
+    `maximum_likelihood`; memberships in `membership`; log densities of a few rows in `held`; the
+    modes that chains sit in, in `modes`. Where log densities of all draws and rows would take too
+    much memory there is no `log_likelihood`, and draws that are not normal mixtures bring their
+    `loo`.
     """
     posterior, table = both.posterior, both.problem.table
     every = _components(both)
@@ -64,6 +65,7 @@ def to_tree(both: Both) -> xr.DataTree:
             }
         ),
         "/maximum_likelihood": _ml_dataset(both),
+        "/modes": _modes(posterior),
     }
     if posterior.log_likelihood is not None:
         values = ((*CHAIN, "obs_id"), posterior.log_likelihood)
@@ -89,6 +91,24 @@ def to_tree(both: Both) -> xr.DataTree:
     tree = xr.DataTree.from_dict(labelled)
     tree.attrs = _attributes(both)
     return tree
+
+
+def _modes(posterior: Posterior) -> xr.Dataset:
+    """The modes in which chains sit; the coordinate `mode` of the posterior's chains names them."""
+    _, log_posterior, weight = zip(*posterior.sampled_modes, strict=True)
+    parts = {"log_posterior": log_posterior, "stacking_weight": weight}
+    return xr.Dataset({name: (("mode",), np.array(values)) for name, values in parts.items()})
+
+
+def _known_modes(tree: xr.DataTree) -> tuple[SampledMode, ...]:
+    mode = tree["posterior"].dataset["mode"].values
+    told = zip(
+        _array(tree, "modes/log_posterior"), _array(tree, "modes/stacking_weight"), strict=True
+    )
+    return tuple(
+        SampledMode(tuple(np.flatnonzero(mode == m).tolist()), float(log_posterior), float(weight))
+        for m, (log_posterior, weight) in enumerate(told)
+    )
 
 
 def memberships(both: Both, level: float) -> xr.Dataset:
@@ -125,6 +145,7 @@ def _coords(both: Both) -> dict[str, Any]:
         "feature": columns,
         "feature_bis": columns,
         "obs_id": np.arange(both.problem.table.n_rows),
+        "mode": np.arange(len(both.posterior.sampled_modes)),
     }
 
 
@@ -239,6 +260,7 @@ def _attributes(both: Both) -> dict[str, str]:
             "same_likelihood": both.same_likelihood,
             "inference": posterior.inference,
             "modes": posterior.modes,
+            "unseen": posterior.diagnostics.unseen,
             "partial": posterior.partial,
             "thresholds": asdict(posterior.thresholds),
             "structure": {
@@ -293,8 +315,10 @@ def from_tree(tree: xr.DataTree) -> Both:
         Thresholds(**model["thresholds"]),
         partial=model["partial"],
         modes=tuple((origin, share) for origin, share in model["modes"]),
+        unseen=[(origin, share) for origin, share in model["unseen"]],
         known_membership=_array(tree, "membership/mean"),
         known_loo=_known_loo(tree, problem),
+        known_modes=_known_modes(tree),
     )
     dataset = tree["maximum_likelihood"].dataset
     errors = StandardErrors(

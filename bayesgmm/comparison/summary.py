@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from bayesgmm.bayes.posterior import Posterior
+from bayesgmm.bayes.posterior import Posterior, SampledMode
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.parameters import Parameter, parameters
 from bayesgmm.comparison.tables import Column, Row, grouped, heading, row_label
@@ -161,6 +161,7 @@ class Summary:
             f"{flag.name}: {flag.number}. {_capital(flag.meaning)}. Next: {flag.next}."
             for flag in self.both.posterior.verdict.flags
         ]
+        lines += _modes(self.both.posterior)
         reasons = enumerate(self.both.errors.reasons, 1)
         lines += [f"No standard errors for component {j}: {why}." for j, why in reasons if why]
         lines += [self._agreement()] if self.both.same_likelihood else []
@@ -200,6 +201,25 @@ class Summary:
         certain = self.both.posterior.membership.max(1) >= CERTAIN
         weights = self.both.problem.row_weights
         return f"Rows below 95 % certain: {weights[~certain].sum():,.0f} of {weights.sum():,.0f}."
+
+
+def _modes(posterior: Posterior) -> list[str]:
+    """The modes that chains sit in, if they are several; numbers are those of one of them."""
+    modes = posterior.sampled_modes
+    if len(modes) == 1:
+        return []
+    shown = tuple(np.flatnonzero(posterior.kept).tolist())
+    return [
+        f"Mode {m} ({_chains(mode)}): mean log posterior {mode.log_posterior:.1f}, stacking "
+        f"weight {mode.weight:.2f}{'; the numbers above are its' if mode.chains == shown else ''}."
+        for m, mode in enumerate(modes)
+    ]
+
+
+def _chains(mode: SampledMode) -> str:
+    """The chains of a mode, in words."""
+    numbers = [str(c) for c in mode.chains]
+    return f"chain{'s' if len(numbers) > 1 else ''} {', '.join(numbers)}"
 
 
 def headline(both: Both) -> list[str]:

@@ -14,7 +14,7 @@ from bayesgmm.ml.driver import EMResult
 from bayesgmm.ml.problem import Problem
 from bayesgmm.ml.race import Heat, Track
 
-SAME_OPTIMUM = 1e-4
+SAME_OPTIMUM, SAME_PLACE = 1e-4, 0.5
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,12 @@ def summarise(
     return replace(fitted, penalty="a prior" if track.data.prior is not None else penalty)
 
 
+def _alike(a: Mixture, b: Mixture) -> bool:
+    """Whether components lie at the same places, to a part of their standard deviations."""
+    apart = np.square(np.asarray(a.means) - np.asarray(b.means)) / np.asarray(a.variances)
+    return bool((apart < SAME_PLACE**2).all())
+
+
 def _by_position(result: EMResult) -> EMResult:
     """Components in the order of their means, first column first."""
     mixture = result.state.mixture
@@ -192,15 +198,20 @@ def _result(
 def _distinct(
     mixtures: Mixture, values: np.ndarray, reasons: Sequence[str], order: Sequence[int]
 ) -> tuple[Optimum, ...]:
+    """Ends of one value, components and admissibility are one optimum, best first.
+
+    Data that are symmetric have optima of one value that are not the same.
+    """
+
+    def same(a: int, b: int) -> bool:
+        near = bool(abs(values[a] - values[b]) < SAME_OPTIMUM)
+        near = near and bool(reasons[a]) == bool(reasons[b])
+        return near and _alike(*(Mixture(*(part[i] for part in mixtures)) for i in (a, b)))
+
     groups: list[list[int]] = []
     for i in order:
-        leader = groups[-1][0] if groups else None
-        same = (
-            leader is not None
-            and abs(values[leader] - values[i]) < SAME_OPTIMUM
-            and bool(reasons[leader]) == bool(reasons[i])
-        )
-        groups[-1].append(i) if same else groups.append([i])
+        home = next((group for group in groups if same(group[0], i)), None)
+        groups.append([i]) if home is None else home.append(i)
     return tuple(
         Optimum(
             float(values[g[0]]),

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_iris
 
+import bayesgmm as bg
 from bayesgmm.data.datasets import load_dataset
 from bayesgmm.data.errors import InputError
 from bayesgmm.data.table import read_table
@@ -453,3 +454,11 @@ def test_a_warning_points_to_the_line_that_asked(tmp_path):
     )
     done = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True)
     assert f"{script}:3: NotConvergedWarning" in done.stderr
+
+
+def test_mirror_images_are_two_optima_although_their_values_are_equal():
+    half = np.random.default_rng(0).normal([6.0, 0.0], 0.3, (30, 2))
+    rows = np.concatenate([half[:, 0], -half[:, 0], half[:15, 1], -half[:15, 1]])[:, None]
+    first, second, *_ = bg.GaussianMixture(2, random_state=0).fit(rows).ml_.optima
+    assert first.log_likelihood == pytest.approx(second.log_likelihood, abs=1e-4)
+    np.testing.assert_allclose(first.mixture.means, -second.mixture.means[::-1], atol=1e-3)
