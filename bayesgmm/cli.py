@@ -120,6 +120,7 @@ def _add_fit(commands: Any) -> None:
     command.add_argument("-k", type=int, required=True, metavar="K", help="number of components")
     _bayes_options(command)
     command.add_argument("--save", metavar="FILE.nc", help="save the fit as netCDF")
+    _map_option(command)
     command.add_argument(
         "--checkpoint",
         metavar="FILE",
@@ -164,9 +165,14 @@ def _add_select(commands: Any) -> None:
 def _add_small(commands: Any) -> None:
     show = _command(commands, "show", _show, "print a saved fit")
     show.add_argument("file", metavar="FILE.nc", help="a fit written by --save")
+    _map_option(show)
     models = _command(commands, "models", _models, "list the programs, or print one")
     models.add_argument("name", nargs="?", metavar="NAME", help="print this program's file")
     _command(commands, "datasets", _datasets, "list the data sets and their sources")
+
+
+def _map_option(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--map", action="store_true", help="the posterior's mode beside its mean")
 
 
 def _command(commands: Any, name: str, run: Any, about: str) -> argparse.ArgumentParser:
@@ -260,7 +266,7 @@ def _fit(options: argparse.Namespace) -> int:
             progress=progress,
             checkpoint=options.checkpoint,
         )
-    summary = Summary.of(fitted)
+    summary = Summary.of(fitted, with_map=options.map)
     print(summary)
     if outputs["save"]:
         store.save(record.to_tree(fitted), outputs["save"])
@@ -345,13 +351,15 @@ def _show(options: argparse.Namespace) -> None:
 
     tree = store.load(options.file)
     fitted = record.from_tree(tree)
-    print(Summary.of(fitted))
+    print(Summary.of(fitted, with_map=options.map))
     told = fitted.provenance
     print(
         f"\nfitted {told['date']}, seed {told['seed']}, data sha256 {told['data_sha256'][:12]}, "
         f"model sha256 {told['model_sha256'][:12] or 'unknown'}"
     )
     print("versions: " + ", ".join(f"{name} {v}" for name, v in told["versions"].items()))
+    draws = record.draws_sha256(fitted)[:12]
+    print(f"draws sha256 {draws}: the same seed, versions and machine give the same")
     print(f"checksum {tree.attrs['checksum'][:12]}: the file is whole")
 
 

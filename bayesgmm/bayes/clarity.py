@@ -1,14 +1,15 @@
 """How clear labels are: whether another labelling of a draw looks plausible among the draws."""
 
+from collections.abc import Mapping
 from itertools import permutations
 
 import numpy as np
 from jaxtyping import Float
 from scipy.linalg import solve_triangular
 
-from bayesgmm.bayes.crossing import Crossed
 from bayesgmm.bayes.relabel import ENUMERATED, least_margin
 from bayesgmm.bayes.structure import WEIGHTS, Structure
+from bayesgmm.gaussian.mixture import Mixture
 
 TAILS = 4.0  # degrees of freedom: relabelled components are skewed where labels are not clear
 
@@ -57,14 +58,16 @@ def _cost_of(
     return (TAILS + q) / 2 * np.log1p(distance / TAILS) + log_det
 
 
-def features(crossed: Crossed, structure: Structure) -> Float[np.ndarray, "s k q"]:
+def features(
+    sites: Mapping[str, Float[np.ndarray, "c s *_"]], mixture: Mixture | None, structure: Structure
+) -> Float[np.ndarray, "draws k q"]:
     """What describes the clusters of relabelled draws.
 
     Log weights with means and log standard deviations, or with all of a cluster's sites where it is
     not normal.
     """
-    k, mixture = structure.k, crossed.mixture
-    weights = crossed.sites[WEIGHTS][..., :k]
+    k = structure.k
+    weights = sites[WEIGHTS][..., :k]
     with np.errstate(divide="ignore"):
         parts = [np.log(np.maximum(weights, np.finfo(float).tiny))[..., None]]
         if mixture is not None:
@@ -72,7 +75,7 @@ def features(crossed: Crossed, structure: Structure) -> Float[np.ndarray, "s k q
         else:
             axes = dict(structure.cluster_axes)
             parts += [
-                np.moveaxis(crossed.sites[name], axis, 2).reshape(*weights.shape, -1)
+                np.moveaxis(sites[name], axis, 2).reshape(*weights.shape, -1)
                 for name, axis in axes.items()
                 if name != WEIGHTS
             ]

@@ -126,7 +126,7 @@ def _relabelled(structure: Structure, crossed: rows.DrawRows, n_rows: int) -> tu
     """What `Crossed` holds of some draws but for the draws themselves, labels put right."""
     right = labels.relabel(crossed.cost)
     return (
-        *_moved(structure, crossed.sites, crossed.mixture, right.order),
+        *moved(structure, crossed.sites, crossed.mixture, right.order),
         _with_background(structure, right.order),
         right.margin,
         crossed.occupied.sum(1),
@@ -138,12 +138,12 @@ def _relabelled(structure: Structure, crossed: rows.DrawRows, n_rows: int) -> tu
 
 def reordered(crossed: Crossed, structure: Structure, order: Int[np.ndarray, "c s k"]) -> Crossed:
     """The same draws with their clusters, as they are numbered now, in another order."""
-    sites, mixture = _moved(structure, crossed.sites, crossed.mixture, order)
+    sites, mixture = moved(structure, crossed.sites, crossed.mixture, order)
     whole = np.take_along_axis(crossed.order, _with_background(structure, order), -1)
     return _without_copies(crossed._replace(sites=sites, mixture=mixture, order=whole))
 
 
-def _moved(
+def moved(
     structure: Structure,
     sites: dict[str, np.ndarray],
     mixture: Mixture | None,
@@ -151,13 +151,13 @@ def _moved(
 ) -> tuple[dict[str, np.ndarray], Mixture | None]:
     """Sites and mixtures with their clusters in another order; the rest stays."""
     whole, axes = _with_background(structure, order), dict(structure.cluster_axes)
-    moved = {
+    values = {
         name: labels.reorder(value, whole if name == WEIGHTS else order, axes[name])
         if name in axes
         else value
         for name, value in sites.items()
     }
-    return moved, None if mixture is None else permute(mixture, whole)
+    return values, None if mixture is None else permute(mixture, whole)
 
 
 def _with_background(

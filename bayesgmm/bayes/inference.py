@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from bayesgmm.bayes import laplace, nuts, vi
+from bayesgmm.bayes import laplace, nuts, seen, vi
 from bayesgmm.bayes.checkpoint import Record
 from bayesgmm.bayes.crossing import STORED_BYTES, Crossed, cross, joined
 from bayesgmm.bayes.diagnose import Diagnostics
@@ -18,7 +18,7 @@ from bayesgmm.bayes.labels import labelled
 from bayesgmm.bayes.posterior import Examined, Posterior, examine
 from bayesgmm.bayes.program import Program, bind
 from bayesgmm.bayes.settings import LEAST_DRAWS, Settings
-from bayesgmm.bayes.start import MIN_MASS, Mode, modes, shares
+from bayesgmm.bayes.start import Mode, modes, shares
 from bayesgmm.bayes.structure import check_priors, understand
 from bayesgmm.bayes.target import Data, Target
 from bayesgmm.data.errors import InputError
@@ -33,7 +33,6 @@ from bayesgmm.ml.problem import Problem
 GIVE_UP_FACTOR = 2.0
 PATIENT_FACTOR = 10.0
 GIVE_UP_R_HAT = 1.05
-FAR = 10.0  # standard deviations
 
 
 @dataclass(frozen=True)
@@ -143,6 +142,8 @@ def fit(
         partial = _sample(line, found, rng, progress, record or Record())
     else:
         line.take(_approximate(line, found, rng, progress))
+    at = line.at_modes(seen.heavy(found))
+    came_near = seen.near(at, line.crossed())
     posterior = Posterior.of(
         ready.target.structure,
         settings.inference,
@@ -152,13 +153,15 @@ def fit(
         settings.thresholds,
         partial=partial,
         examined=None if partial else line.examined,
-        unseen=line.unseen(found),
+        unseen=seen.unseen(found, came_near),
         modes=tuple(
             (mode.origin, float(share)) for mode, share in zip(found, shares(found), strict=True)
         ),
         target=ready.target,
         data=ready.data,
     )
+    peak = seen.peak(at, came_near[:, posterior.kept].any(1))
+    posterior = replace(posterior, peak=peak)
     if posterior.diagnostics.ambiguous > 0:
         reference = responsibilities(ml.mixture, ready.problem.X)
         posterior = labelled(posterior, reference, "stephens")
@@ -194,23 +197,11 @@ class _Line:
         own = (ready.target, ready.data, pivot, draws, begin, self.key)
         return cross(*own, n_rows=len(ready.problem.X), each_row=self._fits(n_draws))
 
-    def unseen(self, found: Sequence[Mode]) -> list[tuple[str, float]]:
-        """Modes of much Laplace mass whose density at held rows no chain came near.
-
-        A mode lies off the centre of the draws around it, by less than five of their standard
-        deviations wherever that was looked at; another mode lies hundreds away.
-        """
-        share = shares(found)
-        heavy = [m for m in range(len(found)) if share[m] >= MIN_MASS]
-        z = np.stack([np.asarray(found[m].place.loc) for m in heavy])[None]
-        drawn = self.crossed()
-        at = self._cross(Draws(z, np.zeros(z.shape[:2]), None, {}), 0, drawn.margin.size)
-        with np.errstate(all="ignore"):
-            apart = (at.held[0][:, None] - drawn.held.mean(1)) / drawn.held.std(1)
-        far = np.abs(apart).max(-1).min(-1) > FAR
-        return [
-            (found[m].origin, float(share[m])) for m, away in zip(heavy, far, strict=True) if away
-        ]
+    def at_modes(self, found: Sequence[Mode]) -> Crossed:
+        """The modes themselves, as draws of one chain."""
+        z = np.stack([np.asarray(mode.place.loc) for mode in found])[None]
+        at = Draws(z, np.array([[-mode.potential for mode in found]]), None, {})
+        return self._cross(at, 0, self.crossed().margin.size)
 
     def _fits(self, n_draws: int) -> bool:
         if self.ready.target.structure.by_row:  # such rows cannot be taken block by block

@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int
 
 from bayesgmm.bayes import rows
 from bayesgmm.bayes.clarity import clarity, features
-from bayesgmm.bayes.crossing import Crossed, ProgramLogJoint, reordered
+from bayesgmm.bayes.crossing import Crossed, ProgramLogJoint, moved, reordered
 from bayesgmm.bayes.diagnose import (
     Diagnostics,
     Thresholds,
@@ -23,6 +23,7 @@ from bayesgmm.bayes.diagnose import (
 )
 from bayesgmm.bayes.draws import Draws
 from bayesgmm.bayes.loo import LogDensities, Loo, loo, stacking
+from bayesgmm.bayes.relabel import relabel
 from bayesgmm.bayes.structure import WEIGHTS, Structure
 from bayesgmm.bayes.target import Data, Target
 from bayesgmm.data.errors import InputError
@@ -49,6 +50,13 @@ class SampledMode(NamedTuple):
     weight: float
 
 
+class Peak(NamedTuple):
+    """A mode of the posterior, as the only draw of one chain: sites, and the mixture there."""
+
+    sites: dict[str, np.ndarray]
+    mixture: Mixture | None
+
+
 @dataclass(frozen=True)
 class Posterior:
     """Relabelled draws and everything that is said about them.
@@ -65,6 +73,7 @@ class Posterior:
         thresholds: what the verdict was judged by.
         partial: whether sampling was interrupted.
         target, data: the program and what it is evaluated on; None for a fit that was loaded.
+        peak: the mode that the kept chains lie around, as one draw; None where it is not known.
         known_membership: memberships that were saved, (n, components).
         known_loo: leave-one-out predictive densities that were saved.
         known_modes: sampled modes that were saved, or are known from the choice of chains.
@@ -84,6 +93,7 @@ class Posterior:
     partial: bool = False
     target: Target | None = None
     data: Data | None = None
+    peak: Peak | None = None
     known_membership: Float[np.ndarray, "n k"] | None = None
     known_loo: Loo | None = None
     known_modes: tuple[SampledMode, ...] | None = None
@@ -140,7 +150,9 @@ class Posterior:
         """
         self._drawn(self.kept)
         crossed = reordered(self.crossed, self.structure, order)._replace(margin=margin)
-        share = ambiguous_share(clarity(features(crossed, self.structure)), self.thresholds)
+        share = ambiguous_share(
+            clarity(features(crossed.sites, crossed.mixture, self.structure)), self.thresholds
+        )
         diagnostics = replace(self.diagnostics, ambiguous=share)
         return replace(
             self,
@@ -305,6 +317,22 @@ class Posterior:
         return int(np.clip(-(-n * size // LOO_NUMBERS), 1, most))
 
     @cached_property
+    def map(self) -> Peak | None:
+        """The mode that the kept chains lie around, its components where the draws have them.
+
+        It is the highest point of the density in the unconstrained coordinates that are sampled.
+        """
+        if self.peak is None:
+            return None
+        drawn = features(self.sites, self.mixture, self.structure)
+        drawn = drawn.reshape(*self.margin.shape, *drawn.shape[1:])[self.kept]
+        own = features(*self.peak, self.structure)[0]
+        with np.errstate(all="ignore"):
+            apart = np.square((own[:, None] - drawn.mean((0, 1))) / drawn.std((0, 1)))
+        order = relabel(np.nan_to_num(apart, posinf=0.0).sum(-1)[None]).order
+        return Peak(*moved(self.structure, *self.peak, order[None]))
+
+    @cached_property
     def sampled_modes(self) -> tuple[SampledMode, ...]:
         """The modes in which chains sit, with the weights that let them predict best together."""
         if self.known_modes is not None:
@@ -343,7 +371,7 @@ def examine(crossed: Crossed, structure: Structure, thresholds: Thresholds, n: f
     found = diagnose(
         quantities,
         crossed.draws.stats,
-        clarity(features(crossed, structure)),
+        clarity(features(crossed.sites, crossed.mixture, structure)),
         crossed.n_occupied,
         structure.k,
         crossed.draws.log_approximation,

@@ -30,6 +30,7 @@ class Parameter:
         low, high: 95 % equal-tailed interval.
         ess: bulk effective sample size.
         boot_low, boot_high: 95 % percentile interval of the maximum-likelihood estimate.
+        map: the value at the posterior's mode, in the coordinates that are sampled.
     """
 
     component: int
@@ -44,6 +45,7 @@ class Parameter:
     ess: float
     boot_low: float = float("nan")
     boot_high: float = float("nan")
+    map: float = float("nan")
 
     @property
     def shift(self) -> float:
@@ -67,14 +69,23 @@ def parameters(both: Both) -> list[Parameter]:
 def _of_gaussian(both: Both, draws: Mixture) -> Iterator[Parameter]:
     drawn, estimates = _drawn(draws), quantities(both.ml.mixture)
     errors, ends = both.errors.values, both.boot_ends
-    columns, k = both.problem.table.columns, both.n_components
+    columns, k, peak = both.problem.table.columns, both.n_components, _peak(both)
     for place in places(both.ml.family, k, columns, free=not both.same_likelihood):
         ml, se = float(place.of(estimates)), float(place.of(errors))
-        row = _row(place, ml, se, place.of(drawn))
+        at = None if peak is None else place.of(peak)
+        row = _row(place, ml, se, place.of(drawn), at)
         if ends is not None:
             low, high = (float(place.of(end)) for end in ends)
             row = replace(row, boot_low=low, boot_high=high)
         yield row
+
+
+def _peak(both: Both) -> Quantities | None:
+    """The quantities at the posterior's mode, where it is known."""
+    peak = both.posterior.map
+    if peak is None or peak.mixture is None:
+        return None
+    return _drawn(Mixture(*(part[0, 0] for part in peak.mixture)))
 
 
 def _drawn(draws: Mixture) -> Quantities:
@@ -91,24 +102,34 @@ def _of_program(both: Both) -> Iterator[Parameter]:
     """A program of another family: its own sites; only the weights have a Gaussian counterpart."""
     posterior, k, columns = both.posterior, both.n_components, both.problem.table.columns
     axes = dict(posterior.structure.cluster_axes)
+    draws = {name: values[posterior.kept] for name, values in posterior.sites.items()}
+    peak = posterior.map.sites if posterior.map else {}
+
+    def part(name: str, j: int, axis: int) -> tuple[np.ndarray, np.ndarray | None]:
+        at = np.asarray(np.take(peak[name], j, axis=axis)[0, 0]) if peak else None
+        return np.take(draws[name], j, axis=axis), at
+
     for j in range(k):
         for name, axis in axes.items():
-            values = np.take(posterior.sites[name][posterior.kept], j, axis=axis)
+            values, at = part(name, j, axis)
             if name == WEIGHTS:
                 ml, se = float(both.ml.mixture.weights[j]), float(both.errors.weights[j])
-                yield _row(Place(j + 1, "weight", "", "", ()), ml, se, values)
+                yield _row(Place(j + 1, "weight", "", "", ()), ml, se, values, at)
             else:
-                yield from _entries(Place(j + 1, name, "", "", ()), values, columns)
+                yield from _entries(Place(j + 1, name, "", "", ()), values, columns, at)
     if posterior.structure.background:
-        weight = posterior.sites[WEIGHTS][posterior.kept][..., k]
-        yield _row(Place(k + 1, "weight", "", "", ()), np.nan, np.nan, weight)
+        weight, at = part(WEIGHTS, k, -1)
+        yield _row(Place(k + 1, "weight", "", "", ()), np.nan, np.nan, weight, at)
     for name in posterior.structure.shared:
-        values = posterior.sites[name][posterior.kept]
-        yield from _entries(Place(SHARED, name, "", "", ()), values, columns)
+        at = np.asarray(peak[name][0, 0]) if peak else None
+        yield from _entries(Place(SHARED, name, "", "", ()), draws[name], columns, at)
 
 
 def _entries(
-    place: Place, values: Float[np.ndarray, "c s *rest"], columns: Sequence[str]
+    place: Place,
+    values: Float[np.ndarray, "c s *rest"],
+    columns: Sequence[str],
+    peak: Float[np.ndarray, "*rest"] | None,
 ) -> Iterator[Parameter]:
     """A row for each entry of a site that the program does not fix."""
     shape = values.shape[2:]
@@ -121,10 +142,16 @@ def _entries(
         else:
             index = f"[{', '.join(str(i + 1) for i in entry)}]" if entry else ""
             own = place._replace(name=place.name + index)
-        yield _row(own, np.nan, np.nan, drawn)
+        yield _row(own, np.nan, np.nan, drawn, None if peak is None else peak[entry])
 
 
-def _row(place: Place, ml: float, se: float, draws: Float[np.ndarray, "c s"]) -> Parameter:
+def _row(
+    place: Place,
+    ml: float,
+    se: float,
+    draws: Float[np.ndarray, "c s"],
+    peak: Float[np.ndarray, ""] | float | None = None,
+) -> Parameter:
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     constant = bool(np.ptp(draws) == 0)
     return Parameter(
@@ -138,4 +165,5 @@ def _row(place: Place, ml: float, se: float, draws: Float[np.ndarray, "c s"]) ->
         float(low),
         float(high),
         float("nan") if constant else float(ess(draws, "bulk")),
+        map=float("nan") if peak is None else float(peak),
     )

@@ -1,5 +1,6 @@
 """A fit as a tree of labelled arrays, and back: what ArviZ reads and what a file holds."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, astuple, replace
@@ -14,7 +15,7 @@ from bayesgmm.bayes.diagnose import Thresholds
 from bayesgmm.bayes.draws import Draws
 from bayesgmm.bayes.inference import prepare
 from bayesgmm.bayes.loo import Loo, assembled
-from bayesgmm.bayes.posterior import Posterior, SampledMode
+from bayesgmm.bayes.posterior import Peak, Posterior, SampledMode
 from bayesgmm.bayes.program import Program
 from bayesgmm.bayes.structure import WEIGHTS, Latent, Structure
 from bayesgmm.comparison.both import Both
@@ -45,14 +46,14 @@ def to_tree(both: Both) -> xr.DataTree:
     Relabelled draws are in `posterior`; the same as Gaussian mixtures in `mixture`; unconstrained
     draws with their relabelling in `unconstrained`; the maximum-likelihood fit in
     `maximum_likelihood`; memberships in `membership`; log densities of a few rows in `held`; the
-    modes that chains sit in, in `modes`. Where log densities of all draws and rows would take too
-    much memory there is no `log_likelihood`, and draws that are not normal mixtures bring their
-    `loo`.
+    modes that chains sit in, in `modes`; the posterior's mode in `map`. Where log densities of all
+    draws and rows would take too much memory there is no `log_likelihood`, and draws that are not
+    normal mixtures bring their `loo`.
     """
     posterior, table = both.posterior, both.problem.table
     every = _components(both)
     groups = {
-        "/posterior": _posterior(both),
+        "/posterior": _sites(both, posterior.sites),
         "/sample_stats": _stats(both),
         "/held": xr.Dataset({"log_density": ((*CHAIN, "held"), posterior.crossed.held)}),
         "/observed_data": xr.Dataset({"X": (("obs_id", "feature"), table.X)}),
@@ -72,13 +73,12 @@ def to_tree(both: Both) -> xr.DataTree:
         groups["/log_likelihood"] = xr.Dataset({"X": values})
     elif posterior.mixture is None:
         groups["/loo"] = _loo(posterior.loo)
+    if posterior.map is not None:
+        groups["/map"] = _only(_sites(both, posterior.map.sites))
     if posterior.mixture is not None:
-        groups["/mixture"] = xr.Dataset(
-            {
-                name: ((*CHAIN, *MIXTURE_DIMS[name][: values.ndim - 2]), values)
-                for name, values in posterior.mixture._asdict().items()
-            }
-        )
+        groups["/mixture"] = _mixtures(posterior.mixture)
+    if posterior.map is not None and posterior.map.mixture is not None:
+        groups["/map/mixture"] = _only(_mixtures(posterior.map.mixture))
     coords = _coords(both)
     labelled = {
         name: dataset.assign_coords(
@@ -98,6 +98,16 @@ def _modes(posterior: Posterior) -> xr.Dataset:
     _, log_posterior, weight = zip(*posterior.sampled_modes, strict=True)
     parts = {"log_posterior": log_posterior, "stacking_weight": weight}
     return xr.Dataset({name: (("mode",), np.array(values)) for name, values in parts.items()})
+
+
+def _peak(tree: xr.DataTree) -> Peak | None:
+    if "map" not in tree.children:
+        return None
+    sites = {str(n): array.values[None, None] for n, array in tree["map"].data_vars.items()}
+    if "mixture" not in tree["map"].children:
+        return Peak(sites, None)
+    parts = _mixture(tree["map/mixture"].to_dataset())
+    return Peak(sites, Mixture(*(part[None, None] for part in parts)))
 
 
 def _known_modes(tree: xr.DataTree) -> tuple[SampledMode, ...]:
@@ -129,6 +139,14 @@ def co_clustering(both: Both) -> xr.DataArray:
     )
 
 
+def draws_sha256(both: Both) -> str:
+    """Of the relabelled draws alone: whoever repeats a fit can see that it is the same."""
+    digest = hashlib.sha256()
+    for name, values in sorted(both.posterior.sites.items()):
+        digest.update(name.encode() + np.ascontiguousarray(values, "<f8").tobytes())
+    return digest.hexdigest()
+
+
 def _components(both: Both) -> str:
     """The dimension of what has an entry for each component of the mixture."""
     return EVERY if both.posterior.structure.background else "cluster"
@@ -154,11 +172,26 @@ def _loo(found: Loo) -> xr.Dataset:
     return xr.Dataset({name: (("obs_id",), values) for name, values in parts.items()})
 
 
-def _posterior(both: Both) -> xr.Dataset:
+def _only(dataset: xr.Dataset) -> xr.Dataset:
+    """That of the only draw of the only chain."""
+    return dataset.isel(chain=0, draw=0, drop=True)
+
+
+def _mixtures(mixture: Mixture) -> xr.Dataset:
+    return xr.Dataset(
+        {
+            name: ((*CHAIN, *MIXTURE_DIMS[name][: values.ndim - 2]), values)
+            for name, values in mixture._asdict().items()
+        }
+    )
+
+
+def _sites(both: Both, sites: Mapping[str, np.ndarray]) -> xr.Dataset:
+    """Relabelled values of the program's sites."""
     axes = dict(both.posterior.structure.cluster_axes)
     d = len(both.problem.table.columns)
     variables = {}
-    for name, values in both.posterior.sites.items():
+    for name, values in sites.items():
         cluster = _components(both) if name == WEIGHTS else "cluster"
         dims = _site_dims(name, values.shape[2:], axes.get(name), d, cluster)
         variables[name] = ((*CHAIN, *dims), values)
@@ -316,6 +349,7 @@ def from_tree(tree: xr.DataTree) -> Both:
         partial=model["partial"],
         modes=tuple((origin, share) for origin, share in model["modes"]),
         unseen=[(origin, share) for origin, share in model["unseen"]],
+        peak=_peak(tree),
         known_membership=_array(tree, "membership/mean"),
         known_loo=_known_loo(tree, problem),
         known_modes=_known_modes(tree),

@@ -12,6 +12,7 @@ from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.parameters import Parameter, parameters
 from bayesgmm.comparison.tables import Column, Row, grouped, heading, row_label
 from bayesgmm.comparison.words import INFERENCES, fixed, number
+from bayesgmm.data.errors import counted
 from bayesgmm.data.lines import wrapped
 from bayesgmm.data.plain import plain
 from bayesgmm.gaussian.families import family_label
@@ -25,10 +26,12 @@ class Summary:
 
     both: Both
     rows: tuple[Parameter, ...]
+    with_map: bool = False
 
     @classmethod
-    def of(cls, both: Both) -> "Summary":
-        return cls(both, tuple(parameters(both)))
+    def of(cls, both: Both, *, with_map: bool = False) -> "Summary":
+        """The summary of a fit; with the posterior's mode beside its mean if that is asked for."""
+        return cls(both, tuple(parameters(both)), with_map)
 
     def to_frame(self) -> pd.DataFrame:
         """The numbers, one row per parameter, indexed by component and name."""
@@ -40,6 +43,7 @@ class Summary:
                 "se": row.se,
                 "boot_low": row.boot_low,
                 "boot_high": row.boot_high,
+                "map": row.map,
                 "mean": row.mean,
                 "sd": row.sd,
                 "low": row.low,
@@ -77,12 +81,14 @@ class Summary:
 
     def to_latex(self) -> str:
         """The table for a paper."""
-        frame = self.to_frame().rename(
+        shown = self.to_frame()
+        frame = (shown if self.with_map else shown.drop(columns="map")).rename(
             columns={
                 "ml": "ML",
                 "se": "SE",
                 "boot_low": "boot 2.5 %",
                 "boot_high": "boot 97.5 %",
+                "map": "MAP",
                 "low": "2.5 %",
                 "high": "97.5 %",
                 "ess": "ESS",
@@ -123,6 +129,7 @@ class Summary:
             Column("se", "SE"),
             *boot,
             Column("bar", ""),
+            *([Column("map", "MAP")] if self.with_map else []),
             Column("mean", "mean"),
             Column("sd", "sd"),
             Column("interval", "95% interval"),
@@ -139,7 +146,8 @@ class Summary:
         """The table as HTML, components as row groups."""
         ml = "ML" if self.both.same_likelihood else "Gaussian EM"
         boot = ("boot 2.5 %", "boot 97.5 %") if self.has_bootstrap else ()
-        names = ("", ml, "SE", *boot, "mean", "sd", "2.5 %", "97.5 %", "shift", "ESS")
+        peak = ("MAP",) if self.with_map else ()
+        names = ("", ml, "SE", *boot, *peak, "mean", "sd", "2.5 %", "97.5 %", "shift", "ESS")
         head = "".join(f'<th scope="col">{name}</th>' for name in names)
         body = []
         for component in self._components():
@@ -147,7 +155,9 @@ class Summary:
             body.append(
                 f'<tr class="group"><th colspan="{len(names)}" scope="rowgroup">{title}</th></tr>'
             )
-            body += [_html_row(row, bool(boot)) for row in self.rows if row.component == component]
+            shown = ["ml", "se", *(["boot"] if boot else []), *(["map"] if peak else [])]
+            own = [row for row in self.rows if row.component == component]
+            body += [_html_row(row, shown) for row in own]
         return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
 
     def remarks(self) -> list[str]:
@@ -180,27 +190,50 @@ class Summary:
         return heading(component, self.both.ml.counts)
 
     def _agreement(self) -> str:
-        shifts = {row.label: row for row in self.rows if np.isfinite(row.shift)}
-        if not shifts:
+        compared = [row for row in self.rows if np.isfinite(row.shift)]
+        if not compared:
             return "No parameter has a standard error to compare with."
-        largest = max(self.rows, key=lambda row: abs(row.shift) if np.isfinite(row.shift) else -1)
-        where = (
-            f"{largest.label} of component {largest.component}"
-            if largest.component
-            else (largest.label)
-        )
+        apart = [row for row in compared if abs(row.mean - row.ml) > max(row.se, row.sd)]
+        largest = max(apart or compared, key=lambda row: abs(row.shift))
+        where = _where(largest)
+        if apart:
+            others = f" and {counted(len(apart) - 1, 'parameter')} more" if len(apart) > 1 else ""
+            return (
+                f"ML and Bayes disagree in {where} ({largest.shift:+.1f} SE){others} by more than "
+                f"either's uncertainty. {self._why(largest)}"
+            )
         if abs(largest.shift) < 1:
             most = f"most: {where}, {largest.shift:+.1f}"
             return f"ML and Bayes agree: nothing differs by 1 SE ({most})."
         return (
-            f"ML and Bayes differ most in {where}: {largest.shift:+.1f} SE. The prior, or a skewed "
-            "likelihood, moves the posterior mean; where it matters, read the interval."
+            f"ML and Bayes differ most in {where}: {largest.shift:+.1f} SE, which is within the "
+            "posterior's own spread."
+        )
+
+    def _why(self, row: Parameter) -> str:
+        """Where the posterior's mean went: with its mode, or away from it."""
+        if self.both.posterior.diagnostics.ambiguous > self.both.posterior.thresholds.ambiguous:
+            return "Labels are ambiguous: the means of single components blend."
+        if not np.isfinite(row.map):
+            return "The prior, or a skewed likelihood, moves the posterior mean: read the interval."
+        if abs(row.map - row.ml) > abs(row.mean - row.map):
+            return (
+                "The posterior's mode moved with its mean: so the prior speaks where the data say "
+                "little."
+            )
+        return (
+            "The posterior's mode stayed near ML: the posterior is skewed, and its mean lies off "
+            "its peak; read the interval."
         )
 
     def _certainty(self) -> str:
         certain = self.both.posterior.membership.max(1) >= CERTAIN
         weights = self.both.problem.row_weights
         return f"Rows below 95 % certain: {weights[~certain].sum():,.0f} of {weights.sum():,.0f}."
+
+
+def _where(row: Parameter) -> str:
+    return f"{row.label} of component {row.component}" if row.component else row.label
 
 
 def _modes(posterior: Posterior) -> list[str]:
@@ -267,6 +300,7 @@ def _cells(row: Parameter) -> dict[str, str]:
         "se": number(row.se, row.se),
         "boot": f"{number(row.boot_low, spread)} {number(row.boot_high, spread)}",
         "bar": "|",
+        "map": number(row.map, spread),
         "mean": number(row.mean, spread),
         "sd": number(row.sd, row.sd),
         "interval": f"{number(row.low, spread)} {number(row.high, spread)}",
@@ -275,10 +309,10 @@ def _cells(row: Parameter) -> dict[str, str]:
     }
 
 
-def _html_row(row: Parameter, bootstrapped: bool) -> str:
+def _html_row(row: Parameter, first: list[str]) -> str:
     cells = _cells(row)
-    shown = ["ml", "se", *(["boot"] if bootstrapped else []), "mean", "sd", "interval"]
-    data = [part for key in [*shown, "shift", "ess"] for part in cells[key].split(" ")]
+    shown = [*first, "mean", "sd", "interval", "shift", "ess"]
+    data = [part for key in shown for part in cells[key].split(" ")]
     entries = "".join(f"<td>{cell}</td>" for cell in data)
     return f'<tr><th scope="row">{html.escape(row.label)}</th>{entries}</tr>'
 

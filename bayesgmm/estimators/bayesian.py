@@ -325,10 +325,16 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
         self._adopt(replace(self.both_, refits=refits))
         return refits
 
-    def summary(self) -> Summary:
-        """Every parameter, maximum likelihood beside the posterior; prints, and shows as HTML."""
+    def summary(self, *, with_map: bool = False) -> Summary:
+        """Every parameter, maximum likelihood beside the posterior; prints, and shows as HTML.
+
+        Args:
+            with_map: also the posterior's mode (the highest point in the unconstrained coordinates
+                that are sampled). Where it went with the mean, the prior moved the estimate; where
+                it stayed near maximum likelihood, the posterior is skewed.
+        """
         check_is_fitted(self, "both_")
-        return Summary.of(self.both_)
+        return Summary.of(self.both_, with_map=with_map)
 
     def save(self, path: str | Path) -> Path:
         """Write the fit as netCDF, which ArviZ also reads; whole or not at all."""

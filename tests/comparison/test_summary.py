@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 
 import bayesgmm as bg
+from bayesgmm.comparison.parameters import Parameter
+from bayesgmm.comparison.summary import Summary
 
 
 def test_posterior_columns_are_those_of_the_draws(faithful_fit: bg.BayesianMixture) -> None:
@@ -54,3 +56,53 @@ def test_tied_spreads_are_shown_once() -> None:
     frame = fit.fit("faithful").summary().to_frame()
     assert ("all", "sd waiting") in frame.index
     assert (1, "sd waiting") not in frame.index
+
+
+def test_the_mode_is_a_column_where_it_is_asked_for(faithful_fit: bg.BayesianMixture) -> None:
+    plain, more = faithful_fit.summary(), faithful_fit.summary(with_map=True)
+    for one, has in ((plain, False), (more, True)):
+        assert ("MAP" in str(one)) == has
+        assert ("MAP" in one._repr_html_()) == has
+        assert ("MAP" in one.to_latex()) == has
+    assert max(map(len, more.table())) <= 80
+    frame = plain.to_frame()
+    assert (abs(frame["map"] - frame["mean"]) < frame["sd"]).all()
+    head, *rows = more._repr_html_().split("<tr")[1:]
+    assert {row.count("<td>") for row in rows if "<td>" in row} == {head.count("<th") - 1}
+
+
+def disagreeing(**change: float) -> Summary:
+    """A summary of one parameter whose estimates lie as is said."""
+    values = {"ml": 0.0, "se": 1.0, "mean": 0.0, "sd": 1.0, "low": -2.0, "high": 2.0, "ess": 500.0}
+    row = Parameter(1, "mean", "x", **(values | change))
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(0, 1, 40), rng.normal(9, 1, 40)])[:, None]
+    fit = bg.BayesianMixture(
+        2, num_chains=2, num_draws=150, max_draws=150, n_init=4, random_state=0
+    )
+    return Summary(fit.fit(rows).both_, (row,))
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"mean": 0.4}, "ML and Bayes agree: nothing differs by 1 SE (most: mean x of component 1"),
+        (
+            {"mean": 1.4, "sd": 2.0},
+            "differ most in mean x of component 1: +1.4 SE, which is within",
+        ),
+        (
+            {"mean": 2.4, "map": 2.2},
+            "The posterior's mode moved with its mean: so the prior speaks",
+        ),
+        (
+            {"mean": -2.4, "map": 0.1},
+            "The posterior's mode stayed near ML: the posterior is skewed",
+        ),
+        ({"mean": 2.4}, "The prior, or a skewed likelihood, moves the posterior mean"),
+    ],
+)
+def test_a_disagreement_is_told_with_its_reason(change: dict[str, float], sentence: str) -> None:
+    text = " ".join(disagreeing(**change).remarks())
+    assert sentence in text
+    assert ("by more than either's uncertainty" in text) == (abs(change["mean"]) > 2)
