@@ -154,25 +154,33 @@ class Posterior:
             InputError: the program is not normal, and its code is not there; or its parameters
                 differ from row to row, and the rows are not the fitted ones.
         """
-        by_row = self.structure.by_row
-        if by_row and X.shape != self.X.shape:
+        log_joint, draws, context = self._drawn(self.kept)
+        at_once = self._at_once(X)
+        return rows.predict(log_joint, draws, context, self._order(), X, at_once=at_once)
+
+    def by_draw(self, X: Float[Array, "n d"], most: int) -> Iterator[tuple[slice, rows.Prediction]]:
+        """What draws say of rows, block by block, in about so many draws at most, evenly spaced.
+
+        Raises:
+            InputError: as `predict`.
+        """
+        every = -(-self.margin[self.kept].size // most)
+        log_joint, draws, context = self._drawn(self.kept, every)
+        own = (log_joint, draws, context, self._order(every), X)
+        return rows.by_draw(*own, at_once=self._at_once(X))
+
+    def memberships(self, most: int) -> Iterator[tuple[slice, Float[np.ndarray, "s _b k"]]]:
+        """Of the fitted rows, as `by_draw`."""
+        return ((places, found.membership) for places, found in self.by_draw(self.X, most))
+
+    def _at_once(self, X: Float[Array, "n d"]) -> bool:
+        """Whether rows have to be seen together, since each has parameters of its own."""
+        if self.structure.by_row and X.shape != self.X.shape:
             raise InputError(
                 f"X has {len(X)} rows; this program's parameters differ from row to row, so that "
                 f"it can predict no other rows than the {len(self.X)} that it was fitted to."
             )
-        log_joint, draws, context = self._drawn(self.kept)
-        return rows.predict(log_joint, draws, context, self._order(), X, at_once=by_row)
-
-    def memberships(self, most: int) -> Iterator[tuple[slice, Float[np.ndarray, "s _b k"]]]:
-        """Of the fitted rows, block by block, in about so many draws at most, evenly spaced.
-
-        Raises:
-            InputError: the program is not normal, and its code is not there.
-        """
-        every = -(-self.margin[self.kept].size // most)
-        log_joint, draws, context = self._drawn(self.kept, every)
-        own = (log_joint, draws, context, self._order(every), self.X)
-        return rows.memberships(*own, at_once=self.structure.by_row)
+        return self.structure.by_row
 
     def _order(self, every: int = 1) -> Int[np.ndarray, "s k"]:
         """Where the clusters of the drawn parameters are; normal ones are in order already."""

@@ -49,7 +49,7 @@ def to_tree(both: Both) -> xr.DataTree:
     draws that are not normal mixtures bring their `loo`.
     """
     posterior, table = both.posterior, both.problem.table
-    every = _components(both)
+    every = components_dim(both)
     groups = {
         "/posterior": _posterior(both),
         "/sample_stats": _stats(both),
@@ -77,7 +77,7 @@ def to_tree(both: Both) -> xr.DataTree:
                 for name, values in posterior.mixture._asdict().items()
             }
         )
-    coords = _coords(both)
+    coords = coords_of(both)
     labelled = {
         name: dataset.assign_coords(
             {dim: values for dim, values in coords.items() if dim in dataset.dims}
@@ -93,15 +93,15 @@ def to_tree(both: Both) -> xr.DataTree:
 
 def memberships(both: Both, level: float) -> xr.Dataset:
     """Memberships with intervals, by row and component."""
-    found, every = allocation.memberships(both.posterior, level), _components(both)
+    found, every = allocation.memberships(both.posterior, level), components_dim(both)
     parts = {name: (("obs_id", every), getattr(found, name)) for name in ("mean", "low", "high")}
-    coords = {dim: _coords(both)[dim] for dim in ("obs_id", every)}
+    coords = {dim: coords_of(both)[dim] for dim in ("obs_id", every)}
     return xr.Dataset(parts | {"entropy": (("obs_id",), found.entropy)}, coords)
 
 
 def co_clustering(both: Both) -> xr.DataArray:
     """The co-clustering matrix, by row and row."""
-    rows = _coords(both)["obs_id"]
+    rows = coords_of(both)["obs_id"]
     return xr.DataArray(
         allocation.co_clustering(both.posterior),
         {"obs_id": rows, "obs_id_bis": rows},
@@ -109,12 +109,12 @@ def co_clustering(both: Both) -> xr.DataArray:
     )
 
 
-def _components(both: Both) -> str:
+def components_dim(both: Both) -> str:
     """The dimension of what has an entry for each component of the mixture."""
     return EVERY if both.posterior.structure.background else "cluster"
 
 
-def _coords(both: Both) -> dict[str, Any]:
+def coords_of(both: Both) -> dict[str, Any]:
     c, s = both.posterior.margin.shape
     columns, clusters = list(both.problem.table.columns), np.arange(1, both.n_components + 1)
     return {
@@ -138,7 +138,7 @@ def _posterior(both: Both) -> xr.Dataset:
     d = len(both.problem.table.columns)
     variables = {}
     for name, values in both.posterior.sites.items():
-        cluster = _components(both) if name == WEIGHTS else "cluster"
+        cluster = components_dim(both) if name == WEIGHTS else "cluster"
         dims = _site_dims(name, values.shape[2:], axes.get(name), d, cluster)
         variables[name] = ((*CHAIN, *dims), values)
     return xr.Dataset(variables)

@@ -15,10 +15,11 @@ from bayesgmm.bayes.allocation import partition
 from bayesgmm.bayes.diagnose import Thresholds
 from bayesgmm.bayes.driver import Progress, silent
 from bayesgmm.bayes.partition import Partition
+from bayesgmm.bayes.predictive import background_probability, tail_probability
 from bayesgmm.bayes.program import load_model
 from bayesgmm.bayes.settings import Settings
 from bayesgmm.comparison import both as pair
-from bayesgmm.comparison import record, views
+from bayesgmm.comparison import predictions, record, views
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.summary import Summary
 from bayesgmm.data.errors import InputError
@@ -268,8 +269,52 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
         rows = self._rows(X)
         return self.both_.posterior.predict(rows)
 
+    def predict_interval(self, X: object, level: float = 0.95) -> "xr.Dataset":
+        """Membership and log density of new rows: posterior mean and interval.
+
+        Returns:
+            "mean", "low" and "high" of the probability of each component, all (obs_id, cluster), a
+            background last, and "entropy" of the mean; "log_density" of the posterior predictive,
+            "log_density_low" and "log_density_high", all (obs_id).
+
+        Raises:
+            InputError: a level that is not between 0 and 1; a program that is not normal, and whose
+                code is not there.
+        """
+        rows = self._rows(X)
+        return predictions.intervals(self.both_, rows, level)
+
+    def tail_probability(self, X: object) -> Float[np.ndarray, " n"]:
+        """The probability that a new row would be no more likely than this one.
+
+        P(p(x_new) <= p(x)), p the posterior predictive density: small for outliers, uniform for
+        rows that the model describes. Below 0.01 a row is less likely than 99 % of new rows are.
+        Its resolution is 1/4000.
+
+        Raises:
+            InputError: a program that is not normal, and whose code is not there.
+        """
+        rows = self._rows(X)
+        return tail_probability(self.both_.posterior, rows)
+
+    def outlier_probability(self, X: object) -> Float[np.ndarray, " n"]:
+        """The posterior probability that a row belongs to the background, as in "gaussian_noise".
+
+        Raises:
+            InputError: a program without a background, for which there is `tail_probability`.
+        """
+        rows = self._rows(X)
+        return background_probability(self.both_.posterior, rows)
+
     def sample(self, n_samples: int = 1) -> tuple[np.ndarray, np.ndarray]:
-        """Rows from the posterior predictive, (n, d), and their components, (n,)."""
+        """Rows from the posterior predictive, (n, d), and their components, (n,).
+
+        Any program can be drawn from; rows of a background are labelled -1.
+
+        Raises:
+            InputError: a program that is not normal, and whose code is not there; components that
+                cannot be sampled.
+        """
         check_is_fitted(self, "both_")
         n = whole("n_samples", n_samples)
         return views.sample_posterior(self.both_, n, generator(self.random_state)[0])
