@@ -21,6 +21,7 @@ from bayesgmm.bayes.settings import Settings
 from bayesgmm.comparison import both as pair
 from bayesgmm.comparison import predictions, record, views
 from bayesgmm.comparison.both import Both
+from bayesgmm.comparison.sensitivity import Sensitivity, sensitivity
 from bayesgmm.comparison.summary import Summary
 from bayesgmm.data.errors import InputError
 from bayesgmm.data.randomness import generator
@@ -350,6 +351,22 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
         """Every parameter, maximum likelihood beside the posterior; prints, and shows as HTML."""
         check_is_fitted(self, "both_")
         return Summary.of(self.both_)
+
+    def sensitivity(self) -> Sensitivity:
+        """How far every parameter follows its prior, by power scaling (Kallioinen et al. 2024).
+
+        Prior and likelihood are raised to powers near one, by importance sampling of the draws.
+        Where a prior has hyperparameters, these alone are scaled.
+
+        Returns:
+            A table, what does not depend on labels first, that prints; `.sentence` is the result,
+            `.to_frame()` the numbers.
+
+        Raises:
+            InputError: the fit was loaded without its program.
+        """
+        check_is_fitted(self, "both_")
+        return sensitivity(self.both_)
 
     def save(self, path: str | Path) -> Path:
         """Write the fit as netCDF, which ArviZ also reads; whole or not at all."""

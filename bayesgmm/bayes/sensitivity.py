@@ -1,0 +1,102 @@
+"""How far a posterior follows its prior: power scaling (Kallioinen et al. 2024), by ArviZ."""
+
+from typing import NamedTuple
+
+import jax
+import numpy as np
+from jax import lax
+from jaxtyping import Float
+from numpyro import handlers
+from numpyro.infer.inspect import get_dependencies
+
+from bayesgmm.bayes.posterior import Posterior
+from bayesgmm.bayes.program import TRACING
+from bayesgmm.bayes.target import Data, Target
+from bayesgmm.data.errors import InputError
+from bayesgmm.gaussian.arrays import Array
+from bayesgmm.gaussian.lowering import remembered
+from bayesgmm.gaussian.precision import float64
+
+
+class LogPrior(NamedTuple):
+    """Log density of the priors that are scaled, (c, s), and the sites that these belong to."""
+
+    values: Float[np.ndarray, "c s"]
+    sites: tuple[str, ...]
+
+
+class Sensitivities(NamedTuple):
+    """How fast each of q quantities moves as the prior or the likelihood is raised to a power."""
+
+    prior: Float[np.ndarray, " q"]
+    likelihood: Float[np.ndarray, " q"]
+
+
+@float64
+def log_prior(posterior: Posterior) -> LogPrior:
+    """Log prior density of the chains that are kept, in the space of the parameters.
+
+    Sites whose prior has hyperparameters are left out, as they belong to the model of the rows: of
+    a hierarchy only the top is scaled (Kallioinen et al. 2024, section 2.3).
+
+    Raises:
+        InputError: the fit was loaded without its program.
+    """
+    target, data = posterior.target, posterior.data
+    if target is None or data is None:
+        raise InputError(
+            "the prior of a fit that was loaded is known from its code only: "
+            "load(path, model='the name or the file of its program')."
+        )
+    sites = scaled_sites(target, data)
+    z = posterior.draws.z[posterior.kept]
+    values = _log_prior(target, sites, z.reshape(-1, z.shape[-1]), data)
+    return LogPrior(np.asarray(values).reshape(z.shape[:2]), sites)
+
+
+@float64
+def scaled_sites(target: Target, data: Data) -> tuple[str, ...]:
+    """Sites without hyperparameters, which are sites that reach the rows through others only."""
+    arguments = (data.X, target.structure.k)
+    with TRACING, handlers.block():
+        parents = get_dependencies(target.program.model, arguments, data.keywords)
+    direct = parents["prior_dependencies"]
+    latents = [latent.name for latent in target.structure.latents]
+    hyper = set(latents) - set(direct[target.structure.mixture])
+    return tuple(name for name in latents if not (set(direct[name]) - {name}) & hyper)
+
+
+def sensitivities(
+    draws: Float[np.ndarray, "q c s"],
+    log_prior: Float[np.ndarray, "c s"],
+    log_likelihood: Float[np.ndarray, "c s"],
+) -> Sensitivities:
+    """Sensitivity of q quantities, none of them constant, to the prior and to the likelihood.
+
+    It is the gradient, with respect to the log2 of the power, of the cumulative Jensen-Shannon
+    distance between a quantity's posterior and the scaled one, by importance sampling.
+    """
+    import xarray as xr
+    from arviz_stats import psense  # type: ignore[attr-defined]
+
+    sample = ("chain", "draw")
+    tree = xr.DataTree.from_dict(
+        {
+            "posterior": xr.Dataset({"draws": (("quantity", *sample), draws)}),
+            "log_prior": xr.Dataset({"prior": (sample, log_prior)}),
+            "log_likelihood": xr.Dataset({"likelihood": (sample, log_likelihood)}),
+        }
+    )
+    groups = (psense(tree, group=group, sample_dims=sample) for group in Sensitivities._fields)
+    return Sensitivities(*(found["draws"].to_numpy() for found in groups))
+
+
+@remembered(2)
+def _log_prior(
+    target: Target, sites: tuple[str, ...], z: Float[Array, "s p"], data: Data
+) -> Float[Array, " s"]:
+    def one(z: Array) -> Array:
+        found = target.at(z, data).log_densities
+        return sum((found[name] for name in sites), jax.numpy.zeros(()))
+
+    return lax.map(one, z, batch_size=1000)
