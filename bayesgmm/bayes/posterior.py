@@ -273,6 +273,20 @@ class Posterior:
         return groups == int(stacking(np.stack(pointwise), self.row_weights).argmax())
 
 
+def known_program(posterior: Posterior) -> tuple[Target, Data]:
+    """The program of a posterior, and what it is evaluated on.
+
+    Raises:
+        InputError: the fit was loaded without it.
+    """
+    if posterior.target is None or posterior.data is None:
+        raise InputError(
+            "this fit was loaded without its program, and this needs its code: "
+            "load(path, model='the name or the file of the program')."
+        )
+    return posterior.target, posterior.data
+
+
 def examine(crossed: Crossed, structure: Structure, thresholds: Thresholds, n: float) -> Examined:
     """Diagnostics of draws crossed with n rows, and the label-invariant quantities behind them."""
     quantities = invariants(

@@ -9,10 +9,9 @@ from jaxtyping import Float
 from numpyro import handlers
 from numpyro.infer.inspect import get_dependencies
 
-from bayesgmm.bayes.posterior import Posterior
+from bayesgmm.bayes.posterior import Posterior, known_program
 from bayesgmm.bayes.program import TRACING
 from bayesgmm.bayes.target import Data, Target
-from bayesgmm.data.errors import InputError
 from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.lowering import remembered
 from bayesgmm.gaussian.precision import float64
@@ -42,12 +41,7 @@ def log_prior(posterior: Posterior) -> LogPrior:
     Raises:
         InputError: the fit was loaded without its program.
     """
-    target, data = posterior.target, posterior.data
-    if target is None or data is None:
-        raise InputError(
-            "the prior of a fit that was loaded is known from its code only: "
-            "load(path, model='the name or the file of its program')."
-        )
+    target, data = known_program(posterior)
     sites = scaled_sites(target, data)
     z = posterior.draws.z[posterior.kept]
     values = _log_prior(target, sites, z.reshape(-1, z.shape[-1]), data)

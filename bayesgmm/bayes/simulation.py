@@ -10,7 +10,7 @@ from jaxtyping import Float, Int
 from numpyro import handlers
 
 from bayesgmm.bayes.keys import new_keys
-from bayesgmm.bayes.posterior import Posterior
+from bayesgmm.bayes.posterior import Posterior, known_program
 from bayesgmm.bayes.program import TRACING, first_line
 from bayesgmm.bayes.recognise import unwrapped
 from bayesgmm.bayes.target import Data, Target
@@ -87,12 +87,7 @@ def prior_draws(target: Target, data: Data, s: int, n: int, rng: np.random.Gener
 def _of_program(
     posterior: Posterior, chosen: Int[np.ndarray, " s"], n: int, rng: np.random.Generator
 ) -> Replicates:
-    target, data, structure = posterior.target, posterior.data, posterior.structure
-    if target is None or data is None:
-        raise InputError(
-            "this fit's program is not normal, and drawing rows needs its code: "
-            "load(path, model='the same file')."
-        )
+    (target, data), structure = known_program(posterior), posterior.structure
     if structure.by_row and n != len(posterior.X):
         raise InputError(
             "this program's parameters differ from row to row, so that it can draw whole data sets "

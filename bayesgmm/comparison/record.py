@@ -134,21 +134,22 @@ def _loo(found: Loo) -> xr.Dataset:
 
 
 def _posterior(both: Both) -> xr.Dataset:
-    axes = dict(both.posterior.structure.cluster_axes)
-    d = len(both.problem.table.columns)
-    variables = {}
-    for name, values in both.posterior.sites.items():
-        cluster = components_dim(both) if name == WEIGHTS else "cluster"
-        dims = _site_dims(name, values.shape[2:], axes.get(name), d, cluster)
-        variables[name] = ((*CHAIN, *dims), values)
-    return xr.Dataset(variables)
+    return xr.Dataset(
+        {
+            name: ((*CHAIN, *site_dims(both, name, values.shape[2:])), values)
+            for name, values in both.posterior.sites.items()
+        }
+    )
 
 
-def _site_dims(
-    name: str, shape: tuple[int, ...], axis: int | None, d: int, cluster: str
-) -> list[str]:
-    """`cluster` for the component axis, `feature` for axes as long as the columns are many."""
-    free = iter(("feature", "feature_bis"))
+def site_dims(both: Both, name: str, shape: tuple[int, ...]) -> list[str]:
+    """Names for the axes of a site's value: the component axis, and those as long as the columns.
+
+    The former is `cluster`, or `EVERY` of weights with a background's; the latter are `feature`.
+    """
+    axis = dict(both.posterior.structure.cluster_axes).get(name)
+    cluster = components_dim(both) if name == WEIGHTS else "cluster"
+    d, free = len(both.problem.table.columns), iter(("feature", "feature_bis"))
     dims = []
     for i, size in enumerate(shape):
         if axis is not None and i == len(shape) + axis:

@@ -21,6 +21,7 @@ from bayesgmm.bayes.settings import Settings
 from bayesgmm.comparison import both as pair
 from bayesgmm.comparison import predictions, record, views
 from bayesgmm.comparison.both import Both
+from bayesgmm.comparison.checks import PredictiveCheck, predictive_check
 from bayesgmm.comparison.sensitivity import Sensitivity, sensitivity
 from bayesgmm.comparison.summary import Summary
 from bayesgmm.data.errors import InputError
@@ -351,6 +352,60 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
         """Every parameter, maximum likelihood beside the posterior; prints, and shows as HTML."""
         check_is_fitted(self, "both_")
         return Summary.of(self.both_)
+
+    def posterior_predictive(self, n_draws: int = 200) -> "xr.DataTree":
+        """About n_draws data sets that the posterior predicts, each as large as the data.
+
+        Returns:
+            Groups `posterior_predictive` and `observed_data`, with "X" (chain, draw, obs_id,
+            feature), which ArviZ's plots take; select a feature. A row of count w stands w times.
+
+        Raises:
+            InputError: as `sample`.
+        """
+        check_is_fitted(self, "both_")
+        s, rng = whole("n_draws", n_draws), generator(self.random_state)[0]
+        return predictions.posterior_predictive(self.both_, s, rng)
+
+    def prior_predictive(self, n_draws: int = 200) -> "xr.DataTree":
+        """n_draws draws of the prior, and data sets as large as the data that they predict.
+
+        Returns:
+            Groups `prior`, `prior_predictive` and `observed_data`; attrs hold "share_near", the
+            share of the predicted rows within three ranges of the data, and a "sentence".
+
+        Raises:
+            InputError: the fit was loaded without its program; a prior that cannot be drawn.
+        """
+        check_is_fitted(self, "both_")
+        s, rng = whole("n_draws", n_draws), generator(self.random_state)[0]
+        return predictions.prior_predictive(self.both_, s, rng)
+
+    def predictive_check(self) -> PredictiveCheck:
+        """Whether data sets that the posterior predicts look like the data, column by column.
+
+        Minimum, maximum, standard deviation, skewness and kurtosis are compared.
+
+        Returns:
+            A table that prints; `.sentence` is the result, `.to_frame()` the numbers.
+
+        Raises:
+            InputError: as `sample`.
+        """
+        check_is_fitted(self, "both_")
+        return predictive_check(self.both_)
+
+    def occupied(self) -> "pd.DataFrame":
+        """Probabilities that 1 to k components hold rows, prior beside posterior.
+
+        Returns:
+            Columns "prior" and "posterior"; attrs["sentence"] is the result.
+
+        Raises:
+            InputError: the fit was loaded without its program; a prior that cannot be drawn.
+        """
+        check_is_fitted(self, "both_")
+        return predictions.occupied_table(self.both_)
 
     def sensitivity(self) -> Sensitivity:
         """How far every parameter follows its prior, by power scaling (Kallioinen et al. 2024).
