@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesgmm.bayes.checks import occupied_after
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.parameters import Parameter, parameters
 from bayesgmm.comparison.tables import Column, Row, grouped, heading, row_label
@@ -160,6 +161,7 @@ class Summary:
             f"{flag.name}: {flag.number}. {_capital(flag.meaning)}. Next: {flag.next}."
             for flag in self.both.posterior.verdict.flags
         ]
+        lines += self._occupied()
         reasons = enumerate(self.both.errors.reasons, 1)
         lines += [f"No standard errors for component {j}: {why}." for j, why in reasons if why]
         lines += [self._agreement()] if self.both.same_likelihood else []
@@ -194,6 +196,14 @@ class Summary:
             f"ML and Bayes differ most in {where}: {largest.shift:+.1f} SE. The prior, or a skewed "
             "likelihood, moves the posterior mean; where it matters, read the interval."
         )
+
+    def _occupied(self) -> list[str]:
+        """How many components hold rows, where it is not all of them."""
+        chances = occupied_after(self.both.posterior)
+        if chances[-1] >= CERTAIN:
+            return []
+        told = [f"{j} ({100 * p:.0f} %)" for j, p in enumerate(chances, 1) if p >= 1 - CERTAIN]
+        return [f"Components that hold rows: {', '.join(told)}. Next: fit.occupied(), the prior's."]
 
     def _certainty(self) -> str:
         certain = self.both.posterior.membership.max(1) >= CERTAIN
