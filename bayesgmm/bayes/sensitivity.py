@@ -25,10 +25,16 @@ class LogPrior(NamedTuple):
 
 
 class Sensitivities(NamedTuple):
-    """How fast each of q quantities moves as the prior or the likelihood is raised to a power."""
+    """How fast each of q quantities moves as the prior or the likelihood is raised to a power.
+
+    Attributes:
+        prior, likelihood: for each doubling of the power.
+        noise: the largest movement with the prior that Monte-Carlo error alone brings about.
+    """
 
     prior: Float[np.ndarray, " q"]
     likelihood: Float[np.ndarray, " q"]
+    noise: float
 
 
 @float64
@@ -67,8 +73,21 @@ def sensitivities(
 ) -> Sensitivities:
     """Sensitivity of q quantities, none of them constant, to the prior and to the likelihood.
 
-    It is the gradient, with respect to the log2 of the power, of the cumulative Jensen-Shannon
-    distance between a quantity's posterior and the scaled one, by importance sampling.
+    The noise is that of the log prior shifted by half a chain, which moves as slowly as it did and
+    has no more to do with the draws: a log prior that varies widely moves all of them a little.
+    """
+    shifted = np.roll(log_prior, log_prior.shape[1] // 2, axis=1)
+    noise = float(_moved(draws, shifted).max())
+    return Sensitivities(_moved(draws, log_prior), _moved(draws, log_likelihood), noise)
+
+
+def _moved(
+    draws: Float[np.ndarray, "q c s"], log_density: Float[np.ndarray, "c s"]
+) -> Float[np.ndarray, " q"]:
+    """The gradient, with respect to log2 of its power, of how far a density moves the draws.
+
+    That is the cumulative Jensen-Shannon distance between a quantity's posterior and the one in
+    which the density is raised to a power, by importance sampling.
     """
     import xarray as xr
     from arviz_stats import psense  # type: ignore[attr-defined]
@@ -77,12 +96,10 @@ def sensitivities(
     tree = xr.DataTree.from_dict(
         {
             "posterior": xr.Dataset({"draws": (("quantity", *sample), draws)}),
-            "log_prior": xr.Dataset({"prior": (sample, log_prior)}),
-            "log_likelihood": xr.Dataset({"likelihood": (sample, log_likelihood)}),
+            "log_prior": xr.Dataset({"scaled": (sample, log_density)}),
         }
     )
-    groups = (psense(tree, group=group, sample_dims=sample) for group in Sensitivities._fields)
-    return Sensitivities(*(found["draws"].to_numpy() for found in groups))
+    return psense(tree, group="prior", sample_dims=sample)["draws"].to_numpy()
 
 
 @remembered(2)

@@ -2,7 +2,7 @@
 
 import html
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +32,7 @@ DIAGNOSES = {
 
 @dataclass(frozen=True)
 class Sensitive:
-    """A parameter's sensitivity to its prior and to the likelihood; above 0.05 it counts.
+    """A parameter's sensitivity to its prior and to the likelihood.
 
     Attributes:
         place: which parameter; of component -1 where it belongs to the whole mixture.
@@ -44,12 +44,7 @@ class Sensitive:
     place: Place
     prior: float
     likelihood: float
-
-    @property
-    def diagnosis(self) -> str:
-        if self.prior < THRESHOLD:
-            return ""
-        return "conflict" if self.likelihood >= THRESHOLD else "weak"
+    diagnosis: str
 
 
 @dataclass(frozen=True)
@@ -61,12 +56,14 @@ class Sensitivity:
         scaled: sites whose priors were scaled.
         followed: sites whose priors follow from theirs.
         counts: rows of each component.
+        noise: sensitivity that Monte-Carlo error alone brings about.
     """
 
     rows: tuple[Sensitive, ...]
     scaled: tuple[str, ...]
     followed: tuple[str, ...]
     counts: Float[np.ndarray, " k"]
+    noise: float = 0.0
 
     @property
     def sentence(self) -> str:
@@ -85,6 +82,10 @@ class Sensitivity:
 
     def remarks(self) -> list[str]:
         """What was scaled, and how the columns are read."""
+        noisy = (
+            f"Monte-Carlo error alone reaches {self.noise:.2f}, above which the prior counts here; "
+            "more draws (num_draws) would show less."
+        )
         follow = (
             f"; those of {listed(list(self.followed))} follow from them" if self.followed else ""
         )
@@ -93,6 +94,7 @@ class Sensitivity:
             f"either; below {THRESHOLD} hardly. weak: {DIAGNOSES['weak']}; "
             f"conflict: {DIAGNOSES['conflict']}.",
             f"Scaled: the priors of {listed(list(self.scaled))}{follow}.",
+            *([noisy] if self.noise > THRESHOLD else []),
         ]
 
     def to_frame(self) -> "pd.DataFrame":
@@ -162,15 +164,25 @@ def sensitivity(both: Both) -> Sensitivity:
     scaled = log_prior(posterior)
     drawn = [*_invariant(both), *((each.place, each.draws) for each in drawn_parameters(both))]
     moving = [(place, draws) for place, draws in drawn if np.ptp(draws) > 0]
-    rows: tuple[Sensitive, ...] = ()
-    if moving:
-        own = (scaled.values, posterior.crossed.log_likelihood[posterior.kept])
-        found = sensitivities(np.stack([draws for _, draws in moving]), *own)
-        parts = zip(moving, *found, strict=True)
-        rows = tuple(Sensitive(place, float(p), float(q)) for (place, _), p, q in parts)
     latents = (latent.name for latent in posterior.structure.latents)
     followed = tuple(name for name in latents if name not in scaled.sites)
-    return Sensitivity(rows, scaled.sites, followed, both.ml.counts)
+    empty = Sensitivity((), scaled.sites, followed, both.ml.counts)
+    if not moving:
+        return empty
+    log_likelihood = posterior.crossed.log_likelihood[posterior.kept]
+    found = sensitivities(np.stack([draws for _, draws in moving]), scaled.values, log_likelihood)
+    least = max(THRESHOLD, found.noise)
+    rows = (
+        Sensitive(place, float(p), float(q), _diagnosis(p, q, least))
+        for (place, _), p, q in zip(moving, found.prior, found.likelihood, strict=True)
+    )
+    return replace(empty, rows=tuple(rows), noise=found.noise)
+
+
+def _diagnosis(prior: float, likelihood: float, least: float) -> str:
+    if prior < least:
+        return ""
+    return "conflict" if likelihood >= THRESHOLD else "weak"
 
 
 def _invariant(both: Both) -> Iterator[tuple[Place, Float[np.ndarray, "c s"]]]:

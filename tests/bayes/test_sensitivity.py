@@ -87,11 +87,22 @@ def test_sensitivities_are_distances_to_the_exact_scaled_posteriors(informed):
     draws = np.moveaxis(informed.sites["mean"], -1, 0)
     found = sensitivity.sensitivities(draws, prior, informed.crossed.log_likelihood)
     here = exact(1.0, 1.0)
-    for values, powers in zip(found, ([1.01, 1.0], [1.0, 1.01]), strict=True):
+    for values, powers in zip(found[:2], ([1.01, 1.0], [1.0, 1.01]), strict=True):
         there = exact(*powers)
         ends = [(own.min(), own.max()) for own in draws]
         expected = [distance(here, there, j, ends[j]) / np.log2(1.01) for j in range(2)]
         np.testing.assert_allclose(values, expected, rtol=0.1)
+
+
+def test_a_log_prior_that_has_nothing_to_do_with_the_draws_moves_them_by_noise():
+    rng = np.random.default_rng(0)
+    draws, unrelated = rng.normal(size=(20, 4, 300)), 12 * rng.normal(size=(4, 300))
+    found = sensitivity.sensitivities(draws, unrelated, unrelated)
+    assert 0.05 < found.noise < 0.5
+    assert np.median(found.prior) < found.noise
+    assert (found.prior < 2 * found.noise).all()
+    weak = sensitivity.sensitivities(draws, unrelated / 100, unrelated)
+    assert weak.noise < 0.02
 
 
 def test_only_chains_that_are_kept_count(informed):

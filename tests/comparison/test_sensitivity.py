@@ -45,22 +45,31 @@ def test_a_prior_against_the_data_is_a_conflict() -> None:
     assert frame.loc[(1, "mean waiting"), "diagnosis"] == ""
 
 
-def row(prior: float, likelihood: float) -> Sensitive:
-    return Sensitive(Place(3, "weight", "", "weights", (2,)), prior, likelihood)
+def row(prior: float, diagnosis: str = "") -> Sensitive:
+    return Sensitive(Place(3, "weight", "", "weights", (2,)), prior, 0.1, diagnosis)
 
 
 @pytest.mark.parametrize(
     ("rows", "sentence"),
     [
-        ([row(0.12, 0.01), row(0.0, 0.0)], "1 of 2 parameters are sensitive to the prior; most: "),
-        ([row(0.12, 0.01)], "weight of component 3 (0.12): the data hardly inform it."),
-        ([row(0.12, 0.3)], "weight of component 3 (0.12): the prior and the data pull apart."),
-        ([row(0.04, 0.3)], "No parameter is sensitive to its prior; most: weight of component 3"),
+        ([row(0.12, "weak"), row(0.0)], "1 of 2 parameters are sensitive to the prior; most: "),
+        ([row(0.12, "weak")], "weight of component 3 (0.12): the data hardly inform it."),
+        (
+            [row(0.12, "conflict")],
+            "weight of component 3 (0.12): the prior and the data pull apart.",
+        ),
+        ([row(0.04)], "No parameter is sensitive to its prior; most: weight of component 3"),
         ([], "No parameter moves"),
     ],
 )
 def test_the_sentence_names_the_worst_and_why(rows: list[Sensitive], sentence: str) -> None:
     assert sentence in Sensitivity(tuple(rows), ("weights",), (), np.ones(3)).sentence
+
+
+def test_noise_above_the_threshold_is_told(told: Sensitivity) -> None:
+    assert told.noise < 0.02
+    assert "Monte-Carlo" not in str(told)
+    assert "Monte-Carlo error alone reaches 0.07" in str(replace(told, noise=0.07))
 
 
 def test_every_form_holds_every_parameter(told: Sensitivity) -> None:
