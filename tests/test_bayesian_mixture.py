@@ -110,9 +110,35 @@ def test_a_background_is_told_and_survives_saving(noisy, tmp_path):
     assert tree["posterior"]["means"].dims == ("chain", "draw", "cluster", "feature")
 
 
-def test_no_rows_are_drawn_from_components_that_are_not_normal(noisy):
-    with pytest.raises(bg.InputError, match="components that are not normal"):
-        noisy.sample(10)
+def test_rows_that_are_drawn_from_the_background_are_labelled_minus_one(noisy):
+    rows, labels = noisy.sample(1000)
+    assert rows.shape == (1000, 2)
+    assert set(labels) == {-1, 0, 1}
+    means = noisy.both_.posterior.sites["means"].mean((0, 1))
+    for j in range(2):
+        np.testing.assert_allclose(rows[labels == j].mean(0), means[j], atol=0.5)
+
+
+def test_scattered_rows_are_outliers_and_others_are_not(noisy):
+    outlying = noisy.outlier_probability(ROWS)
+    np.testing.assert_array_equal(outlying, noisy.predict_proba(ROWS)[:, 2])
+    assert outlying[60:].min() > 0.5 > np.median(outlying[:60])
+    told = noisy.predict_interval(ROWS[:4], level=0.5)
+    assert told["mean"].dims == ("obs_id", record.EVERY)
+    assert told["log_density"].dims == ("obs_id",)
+    assert (told["log_density_low"] < told["log_density_high"]).all()
+    np.testing.assert_array_equal(told["mean"], noisy.predict_proba(ROWS[:4]))
+
+
+def test_rows_unlike_any_have_small_tail_probabilities(
+    faithful_fit: bg.BayesianMixture,
+) -> None:
+    rows = bg.load_dataset("faithful").iloc[:2]
+    strange = rows.assign(waiting=150.0)
+    assert (faithful_fit.tail_probability(rows) > 0.01).all()
+    assert (faithful_fit.tail_probability(strange) < 0.001).all()
+    with pytest.raises(bg.InputError, match="no background"):
+        faithful_fit.outlier_probability(rows)
 
 
 def test_components_that_overlap_have_ambiguous_labels() -> None:

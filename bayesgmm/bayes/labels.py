@@ -1,7 +1,7 @@
 """The labels of a posterior: a fixed point, another method's, or in an order that is asked for."""
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from bayesgmm.bayes.posterior import Posterior
 from bayesgmm.bayes.relabel import (
@@ -52,7 +52,7 @@ def ordered(posterior: Posterior, values: Float[np.ndarray, "c s k"]) -> Posteri
 
 def _matched(posterior: Posterior, reference: np.ndarray, cost: Cost) -> Relabelling:
     """Every draw agrees best with the reference."""
-    blocks = _clusters(posterior, _every_chain(posterior))
+    blocks = _clusters(posterior)
     return match(blocks, posterior.row_weights, cost, lambda places, _: reference[places])
 
 
@@ -62,7 +62,7 @@ def _settled(posterior: Posterior, reference: np.ndarray, cost: Cost) -> Relabel
     Of many draws some, evenly spaced, settle the average; all are then matched to it.
     """
     weights = posterior.row_weights
-    few = list(_clusters(posterior, _every_chain(posterior), _every(posterior)))
+    few = list(_clusters(posterior, _every(posterior)))
     start = match(few, weights, cost, lambda places, _: reference[places])
     found = settle(lambda: few, weights, cost, start.order)
     average = np.concatenate([mean_of(resp, found.order) for _, resp in few])
@@ -82,19 +82,15 @@ METHODS = {
 Papastamoulis 2016); and both with a pivot that stays, the reference."""
 
 
-def _every_chain(posterior: Posterior) -> Bool[np.ndarray, " c"]:
-    return np.ones(len(posterior.kept), bool)
-
-
 def _every(posterior: Posterior) -> int:
     s, n = posterior.margin.size, len(posterior.X)
     most = max(1, s // PIVOT_LEAST_DRAWS)
     return int(np.clip(-(-s * n * posterior.structure.k // PIVOT_NUMBERS), 1, most))
 
 
-def _clusters(posterior: Posterior, chains: Bool[np.ndarray, " c"], every: int = 1) -> Blocks:
+def _clusters(posterior: Posterior, every: int = 1) -> Blocks:
     """Memberships of the clusters; a background's are left out."""
-    for places, resp in posterior.every_membership(chains, every):
+    for places, resp in posterior.every_membership(every):
         yield places, resp[..., : posterior.structure.k]
 
 

@@ -216,33 +216,46 @@ class Posterior:
             InputError: the program is not normal, and its code is not there; or its parameters
                 differ from row to row, and the rows are not the fitted ones.
         """
-        by_row = self.structure.by_row
-        if by_row and X.shape != self.X.shape:
+        own = (*self._drawn(self.kept), self._order(self.kept), X)
+        return rows.predict(*own, at_once=self._at_once(X))
+
+    def by_draw(self, X: Float[Array, "n d"], most: int) -> Iterator[tuple[slice, rows.Prediction]]:
+        """What draws say of rows, block by block, in about so many draws at most, evenly spaced.
+
+        Raises:
+            InputError: as `predict`.
+        """
+        return self._by_draw(X, self.kept, -(-self.margin[self.kept].size // most))
+
+    def _by_draw(
+        self, X: Float[Array, "n d"], chains: Bool[np.ndarray, " c"], every: int
+    ) -> Iterator[tuple[slice, rows.Prediction]]:
+        own = (*self._drawn(chains, every), self._order(chains, every), X)
+        return rows.by_draw(*own, at_once=self._at_once(X))
+
+    def memberships(self, most: int) -> Iterator[tuple[slice, Float[np.ndarray, "s _b k"]]]:
+        """Of the fitted rows, as `by_draw`."""
+        return ((places, found.membership) for places, found in self.by_draw(self.X, most))
+
+    def every_membership(
+        self, every: int = 1
+    ) -> Iterator[tuple[slice, Float[np.ndarray, "s _b k"]]]:
+        """Of the fitted rows, block by block, in each so-manieth draw of every chain.
+
+        Raises:
+            InputError: as `predict`.
+        """
+        found = self._by_draw(self.X, np.ones(len(self.kept), bool), every)
+        return ((places, each.membership) for places, each in found)
+
+    def _at_once(self, X: Float[Array, "n d"]) -> bool:
+        """Whether rows have to be seen together, since each has parameters of its own."""
+        if self.structure.by_row and X.shape != self.X.shape:
             raise InputError(
                 f"X has {len(X)} rows; this program's parameters differ from row to row, so that "
                 f"it can predict no other rows than the {len(self.X)} that it was fitted to."
             )
-        log_joint, draws, context = self._drawn(self.kept)
-        return rows.predict(log_joint, draws, context, self._order(self.kept), X, at_once=by_row)
-
-    def memberships(self, most: int) -> Iterator[tuple[slice, Float[np.ndarray, "s _b k"]]]:
-        """Of the fitted rows, block by block, in about so many draws at most, evenly spaced.
-
-        Raises:
-            InputError: the program is not normal, and its code is not there.
-        """
-        return self.every_membership(self.kept, -(-self.margin[self.kept].size // most))
-
-    def every_membership(
-        self, chains: Bool[np.ndarray, " c"], every: int = 1
-    ) -> Iterator[tuple[slice, Float[np.ndarray, "s _b k"]]]:
-        """Of the fitted rows, block by block, in each so-manieth draw of those chains.
-
-        Raises:
-            InputError: the program is not normal, and its code is not there.
-        """
-        own = (*self._drawn(chains, every), self._order(chains, every), self.X)
-        return rows.memberships(*own, at_once=self.structure.by_row)
+        return self.structure.by_row
 
     def _order(self, chains: Bool[np.ndarray, " c"], every: int = 1) -> Int[np.ndarray, "s k"]:
         """Where the clusters of the drawn parameters are; normal ones are in order already."""
@@ -355,6 +368,20 @@ class Posterior:
         """Leave-one-out log predictive density of every row by those chains alone."""
         own = (self._at_fitted_rows(chains), self.row_weights, 1.0)
         return loo(*own, self.draws.log_posterior[chains], None).pointwise
+
+
+def known_program(posterior: Posterior) -> tuple[Target, Data]:
+    """The program of a posterior, and what it is evaluated on.
+
+    Raises:
+        InputError: the fit was loaded without it.
+    """
+    if posterior.target is None or posterior.data is None:
+        raise InputError(
+            "this fit was loaded without its program, and this needs its code: "
+            "load(path, model='the name or the file of the program')."
+        )
+    return posterior.target, posterior.data
 
 
 def examine(crossed: Crossed, structure: Structure, thresholds: Thresholds, n: float) -> Examined:

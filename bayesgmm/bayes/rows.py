@@ -193,10 +193,10 @@ def _allocated(resp: Array, row_weights: Array, key: Array) -> Bool[Array, "n k"
 
 
 class Prediction(NamedTuple):
-    """Averages over draws for each row: log mean density (n,), mean membership (n, k)."""
+    """Of each row, by one draw, by many, or on average: log density (n,), membership (n, k)."""
 
-    log_density: Float[np.ndarray, " n"]
-    membership: Float[np.ndarray, "n k"]
+    log_density: Float[np.ndarray, "*s n"]
+    membership: Float[np.ndarray, "*s n k"]
 
 
 def gaussian_log_joint(draw: Mixture, context: None, X: Array) -> Array:
@@ -271,7 +271,7 @@ def log_densities(
 
 
 @float64
-def memberships(
+def by_draw(
     log_joint: LogJoint,
     draws: Any,
     context: Any,
@@ -279,8 +279,8 @@ def memberships(
     X: Float[Array, "n d"],
     *,
     at_once: bool = False,
-) -> Iterator[tuple[slice, Float[np.ndarray, "s _b k"]]]:
-    """Memberships of every draw, relabelled, block by block of the rows.
+) -> Iterator[tuple[slice, Prediction]]:
+    """What every draw says of rows, relabelled, block by block of the rows.
 
     Arguments are those of `predict`.
     """
@@ -289,10 +289,9 @@ def memberships(
     size = max(64, 2 ** ((BLOCK_MEMBERSHIPS // (s * k)).bit_length() - 1))
     blocks = iter([(slice(0, len(X)), X)]) if at_once else _blocks_of_rows(X, k, size)
     for places, seen in blocks:
-        found = [
-            np.asarray(float64(_memberships)(log_joint, *part, context, seen)) for _, part in parts
-        ]
-        yield places, np.concatenate(found)[:s, : places.stop - places.start]
+        found = [float64(_by_draw)(log_joint, *part, context, seen) for _, part in parts]
+        leaves = (np.concatenate(leaf)[:s] for leaf in zip(*found, strict=True))
+        yield places, Prediction(*(leaf[:, : places.stop - places.start] for leaf in leaves))
 
 
 def _side_by_side(work: Callable[[Any], None], items: Iterator[Any]) -> None:
@@ -351,11 +350,13 @@ def _log_densities(log_joint: LogJoint, draws: Any, context: Any, X: Array) -> A
 
 
 @remembered(1)
-def _memberships(
+def _by_draw(
     log_joint: LogJoint, draws: Any, order: Array, context: Any, X: Array
-) -> Float[Array, "s n k"]:
-    def one(item: tuple[Any, Array]) -> Array:
+) -> tuple[Float[Array, "s n"], Float[Array, "s n k"]]:
+    def one(item: tuple[Any, Array]) -> tuple[Array, Array]:
         draw, places = item
-        return jax.nn.softmax(log_joint(draw, context, X)[:, places], axis=-1)
+        joint = log_joint(draw, context, X)[:, places]
+        log_density = jax.nn.logsumexp(joint, axis=-1)
+        return log_density, jnp.exp(joint - log_density[:, None])
 
     return lax.map(one, (draws, order))

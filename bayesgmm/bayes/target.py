@@ -43,12 +43,14 @@ class Point(NamedTuple):
     Attributes:
         sites: values of all latent and deterministic sites.
         log_prior: log density of the latents, with the log Jacobian of the transforms.
+        log_densities: log density of each latent by its name, without it.
         mixture: the distribution of the observed site.
         value: what it observes.
     """
 
     sites: dict[str, Array]
     log_prior: Array
+    log_densities: dict[str, Array]
     mixture: Any
     value: Array
 
@@ -103,14 +105,18 @@ class Target:
         with TRACING, handlers.block():
             trace = handlers.trace(substituted).get_trace(data.X, self.structure.k, **data.keywords)
         observed = trace[self.structure.mixture]
-        others = (s for s in trace.values() if s["type"] == "sample" and s is not observed)
-        log_prior = sum((_log_prob(site) for site in others), sum(jacobian, jnp.zeros(())))
+        log_densities = {
+            name: _log_prob(site)
+            for name, site in trace.items()
+            if site["type"] == "sample" and site is not observed
+        }
+        log_prior = sum(log_densities.values(), sum(jacobian, jnp.zeros(())))
         sites = {
             name: site["value"]
             for name, site in trace.items()
             if site["type"] == "deterministic" or name in pieces
         }
-        return Point(sites, log_prior, observed["fn"], observed["value"])
+        return Point(sites, log_prior, log_densities, observed["fn"], observed["value"])
 
     def potential(self, z: Float[Array, " p"], data: Data) -> Float[Array, ""]:
         """Minus the log posterior density of z, up to a constant."""

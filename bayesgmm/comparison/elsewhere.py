@@ -104,7 +104,8 @@ def _n_occupied(flat: Mixture, problem: Problem) -> Int[np.ndarray, " s"]:
     rng, counts = np.random.default_rng(0), np.array(problem.row_weights)
     used, order = np.zeros((s, k), bool), np.broadcast_to(np.arange(k), (s, k))
     own = (rows.gaussian_log_joint, flat, None, order, problem.X)
-    for places, resp in rows.memberships(*own):
+    for places, found in rows.by_draw(*own):
+        resp = found.membership
         single = rng.random(resp.shape[:2])[..., None]
         upper = np.cumsum(resp, -1)
         one = (single < upper) & (single >= upper - resp)

@@ -1,7 +1,8 @@
 """One row per parameter: the maximum-likelihood estimate beside the posterior."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -14,6 +15,7 @@ from bayesgmm.ml.places import SHARED, Place, places
 from bayesgmm.ml.quantities import Quantities, quantities
 
 LEVEL = 0.95
+NAN = float("nan")
 
 
 @dataclass(frozen=True)
@@ -43,41 +45,62 @@ class Parameter:
     low: float
     high: float
     ess: float
-    boot_low: float = float("nan")
-    boot_high: float = float("nan")
-    map: float = float("nan")
+    boot_low: float = NAN
+    boot_high: float = NAN
+    map: float = NAN
 
     @property
     def shift(self) -> float:
         """(posterior mean - ML) / standard error."""
-        return (self.mean - self.ml) / self.se if self.se > 0 else float("nan")
+        return (self.mean - self.ml) / self.se if self.se > 0 else NAN
 
     @property
     def label(self) -> str:
         return f"{self.name} {self.column}".strip()
 
 
+class Drawn(NamedTuple):
+    """A parameter's draws, and what maximum likelihood says of it; NaN where it says nothing.
+
+    Attributes:
+        place: which parameter.
+        draws: in the user's units, of the chains that are kept.
+        ml: maximum-likelihood estimate.
+        se: its standard error.
+        boot: ends of its bootstrap interval.
+        map: the value at the posterior's mode.
+    """
+
+    place: Place
+    draws: Float[np.ndarray, "c s"]
+    ml: float = NAN
+    se: float = NAN
+    boot: tuple[float, float] = (NAN, NAN)
+    map: float = NAN
+
+
 def parameters(both: Both) -> list[Parameter]:
     """All parameters, component by component, weights first."""
+    return [_row(drawn) for drawn in drawn_parameters(both)]
+
+
+def drawn_parameters(both: Both) -> Iterator[Drawn]:
+    """Their draws, in the same order."""
     posterior = both.posterior
     if posterior.mixture is None:
-        return list(_of_program(both))
-    kept = Mixture(*(part[posterior.kept] for part in posterior.mixture))
-    return list(_of_gaussian(both, kept))
+        return _of_program(both)
+    return _of_gaussian(both, Mixture(*(part[posterior.kept] for part in posterior.mixture)))
 
 
-def _of_gaussian(both: Both, draws: Mixture) -> Iterator[Parameter]:
+def _of_gaussian(both: Both, draws: Mixture) -> Iterator[Drawn]:
     drawn, estimates = _drawn(draws), quantities(both.ml.mixture)
     errors, ends = both.errors.values, both.boot_ends
     columns, k, peak = both.problem.table.columns, both.n_components, _peak(both)
     for place in places(both.ml.family, k, columns, free=not both.same_likelihood):
         ml, se = float(place.of(estimates)), float(place.of(errors))
-        at = None if peak is None else place.of(peak)
-        row = _row(place, ml, se, place.of(drawn), at)
-        if ends is not None:
-            low, high = (float(place.of(end)) for end in ends)
-            row = replace(row, boot_low=low, boot_high=high)
-        yield row
+        boot = (NAN, NAN) if ends is None else (float(place.of(ends[0])), float(place.of(ends[1])))
+        at = NAN if peak is None else float(place.of(peak))
+        yield Drawn(place, place.of(drawn), ml, se, boot, at)
 
 
 def _peak(both: Both) -> Quantities | None:
@@ -98,30 +121,32 @@ def _drawn(draws: Mixture) -> Quantities:
     return Quantities(draws.weights, draws.means, draws.scale_tril, unit, unknown)
 
 
-def _of_program(both: Both) -> Iterator[Parameter]:
+def _of_program(both: Both) -> Iterator[Drawn]:
     """A program of another family: its own sites; only the weights have a Gaussian counterpart."""
     posterior, k, columns = both.posterior, both.n_components, both.problem.table.columns
     axes = dict(posterior.structure.cluster_axes)
     draws = {name: values[posterior.kept] for name, values in posterior.sites.items()}
-    peak = posterior.map.sites if posterior.map else {}
+    peak = {name: np.full((1, 1, *values.shape[2:]), NAN) for name, values in draws.items()}
+    peak |= posterior.map.sites if posterior.map else {}
 
-    def part(name: str, j: int, axis: int) -> tuple[np.ndarray, np.ndarray | None]:
-        at = np.asarray(np.take(peak[name], j, axis=axis)[0, 0]) if peak else None
-        return np.take(draws[name], j, axis=axis), at
+    def part(name: str, j: int, axis: int) -> tuple[np.ndarray, np.ndarray]:
+        """A cluster's draws, and its value at the mode."""
+        at = np.take(peak[name], j, axis=axis)[0, 0]
+        return np.take(draws[name], j, axis=axis), np.asarray(at)
 
     for j in range(k):
         for name, axis in axes.items():
             values, at = part(name, j, axis)
             if name == WEIGHTS:
                 ml, se = float(both.ml.mixture.weights[j]), float(both.errors.weights[j])
-                yield _row(Place(j + 1, "weight", "", "", ()), ml, se, values, at)
+                yield Drawn(Place(j + 1, "weight", "", "", ()), values, ml, se, map=float(at))
             else:
                 yield from _entries(Place(j + 1, name, "", "", ()), values, columns, at)
     if posterior.structure.background:
         weight, at = part(WEIGHTS, k, -1)
-        yield _row(Place(k + 1, "weight", "", "", ()), np.nan, np.nan, weight, at)
+        yield Drawn(Place(k + 1, "weight", "", "", ()), weight, map=float(at))
     for name in posterior.structure.shared:
-        at = np.asarray(peak[name][0, 0]) if peak else None
+        at = np.asarray(peak[name][0, 0])
         yield from _entries(Place(SHARED, name, "", "", ()), draws[name], columns, at)
 
 
@@ -129,8 +154,8 @@ def _entries(
     place: Place,
     values: Float[np.ndarray, "c s *rest"],
     columns: Sequence[str],
-    peak: Float[np.ndarray, "*rest"] | None,
-) -> Iterator[Parameter]:
+    peak: Float[np.ndarray, "*rest"],
+) -> Iterator[Drawn]:
     """A row for each entry of a site that the program does not fix."""
     shape = values.shape[2:]
     for entry in np.ndindex(shape):
@@ -142,28 +167,24 @@ def _entries(
         else:
             index = f"[{', '.join(str(i + 1) for i in entry)}]" if entry else ""
             own = place._replace(name=place.name + index)
-        yield _row(own, np.nan, np.nan, drawn, None if peak is None else peak[entry])
+        yield Drawn(own, drawn, map=float(peak[entry]))
 
 
-def _row(
-    place: Place,
-    ml: float,
-    se: float,
-    draws: Float[np.ndarray, "c s"],
-    peak: Float[np.ndarray, ""] | float | None = None,
-) -> Parameter:
+def _row(drawn: Drawn) -> Parameter:
+    place, draws = drawn.place, drawn.draws
     low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     constant = bool(np.ptp(draws) == 0)
     return Parameter(
         place.component,
         place.name,
         place.column,
-        float(ml),
-        float(se),
+        drawn.ml,
+        drawn.se,
         float(draws.mean()),
         float(draws.std()),
         float(low),
         float(high),
-        float("nan") if constant else float(ess(draws, "bulk")),
-        map=float("nan") if peak is None else float(peak),
+        NAN if constant else float(ess(draws, "bulk")),
+        *drawn.boot,
+        drawn.map,
     )

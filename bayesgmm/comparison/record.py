@@ -51,7 +51,7 @@ def to_tree(both: Both) -> xr.DataTree:
     normal mixtures bring their `loo`.
     """
     posterior, table = both.posterior, both.problem.table
-    every = _components(both)
+    every = components_dim(both)
     groups = {
         "/posterior": _sites(both, posterior.sites),
         "/sample_stats": _stats(both),
@@ -79,7 +79,7 @@ def to_tree(both: Both) -> xr.DataTree:
         groups["/mixture"] = _mixtures(posterior.mixture)
     if posterior.map is not None and posterior.map.mixture is not None:
         groups["/map/mixture"] = _only(_mixtures(posterior.map.mixture))
-    coords = _coords(both)
+    coords = coords_of(both)
     labelled = {
         name: dataset.assign_coords(
             {dim: values for dim, values in coords.items() if dim in dataset.dims}
@@ -123,15 +123,15 @@ def _known_modes(tree: xr.DataTree) -> tuple[SampledMode, ...]:
 
 def memberships(both: Both, level: float) -> xr.Dataset:
     """Memberships with intervals, by row and component."""
-    found, every = allocation.memberships(both.posterior, level), _components(both)
+    found, every = allocation.memberships(both.posterior, level), components_dim(both)
     parts = {name: (("obs_id", every), getattr(found, name)) for name in ("mean", "low", "high")}
-    coords = {dim: _coords(both)[dim] for dim in ("obs_id", every)}
+    coords = {dim: coords_of(both)[dim] for dim in ("obs_id", every)}
     return xr.Dataset(parts | {"entropy": (("obs_id",), found.entropy)}, coords)
 
 
 def co_clustering(both: Both) -> xr.DataArray:
     """The co-clustering matrix, by row and row."""
-    rows = _coords(both)["obs_id"]
+    rows = coords_of(both)["obs_id"]
     return xr.DataArray(
         allocation.co_clustering(both.posterior),
         {"obs_id": rows, "obs_id_bis": rows},
@@ -147,12 +147,12 @@ def draws_sha256(both: Both) -> str:
     return digest.hexdigest()
 
 
-def _components(both: Both) -> str:
+def components_dim(both: Both) -> str:
     """The dimension of what has an entry for each component of the mixture."""
     return EVERY if both.posterior.structure.background else "cluster"
 
 
-def _coords(both: Both) -> dict[str, Any]:
+def coords_of(both: Both) -> dict[str, Any]:
     c, s = both.posterior.margin.shape
     columns, clusters = list(both.problem.table.columns), np.arange(1, both.n_components + 1)
     return {
@@ -188,21 +188,22 @@ def _mixtures(mixture: Mixture) -> xr.Dataset:
 
 def _sites(both: Both, sites: Mapping[str, np.ndarray]) -> xr.Dataset:
     """Relabelled values of the program's sites."""
-    axes = dict(both.posterior.structure.cluster_axes)
-    d = len(both.problem.table.columns)
-    variables = {}
-    for name, values in sites.items():
-        cluster = _components(both) if name == WEIGHTS else "cluster"
-        dims = _site_dims(name, values.shape[2:], axes.get(name), d, cluster)
-        variables[name] = ((*CHAIN, *dims), values)
-    return xr.Dataset(variables)
+    return xr.Dataset(
+        {
+            name: ((*CHAIN, *site_dims(both, name, values.shape[2:])), values)
+            for name, values in sites.items()
+        }
+    )
 
 
-def _site_dims(
-    name: str, shape: tuple[int, ...], axis: int | None, d: int, cluster: str
-) -> list[str]:
-    """`cluster` for the component axis, `feature` for axes as long as the columns are many."""
-    free = iter(("feature", "feature_bis"))
+def site_dims(both: Both, name: str, shape: tuple[int, ...]) -> list[str]:
+    """Names for the axes of a site's value: the component axis, and those as long as the columns.
+
+    The former is `cluster`, or `EVERY` of weights with a background's; the latter are `feature`.
+    """
+    axis = dict(both.posterior.structure.cluster_axes).get(name)
+    cluster = components_dim(both) if name == WEIGHTS else "cluster"
+    d, free = len(both.problem.table.columns), iter(("feature", "feature_bis"))
     dims = []
     for i, size in enumerate(shape):
         if axis is not None and i == len(shape) + axis:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesgmm.bayes.checks import occupied_after
 from bayesgmm.bayes.posterior import Posterior, SampledMode
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.parameters import Parameter, parameters
@@ -172,6 +173,7 @@ class Summary:
             for flag in self.both.posterior.verdict.flags
         ]
         lines += _modes(self.both.posterior)
+        lines += self._occupied()
         reasons = enumerate(self.both.errors.reasons, 1)
         lines += [f"No standard errors for component {j}: {why}." for j, why in reasons if why]
         lines += [self._agreement()] if self.both.same_likelihood else []
@@ -225,6 +227,14 @@ class Summary:
             "The posterior's mode stayed near ML: the posterior is skewed, and its mean lies off "
             "its peak; read the interval."
         )
+
+    def _occupied(self) -> list[str]:
+        """How many components hold rows, where it is not all of them."""
+        chances = occupied_after(self.both.posterior)
+        if chances[-1] >= CERTAIN:
+            return []
+        told = [f"{j} ({100 * p:.0f} %)" for j, p in enumerate(chances, 1) if p >= 1 - CERTAIN]
+        return [f"Components that hold rows: {', '.join(told)}. Next: fit.occupied(), the prior's."]
 
     def _certainty(self) -> str:
         certain = self.both.posterior.membership.max(1) >= CERTAIN

@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy.typing import ArrayLike
 
+from bayesgmm.bayes.simulation import replicates
 from bayesgmm.comparison.both import Both
 from bayesgmm.data.errors import InputError, unknown
 from bayesgmm.gaussian.families import Family
@@ -73,12 +74,22 @@ def sample(
 def sample_posterior(
     both: Both, n_samples: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Rows from the posterior predictive: each from its own draw of the parameters."""
+    """Rows from the posterior predictive: each from its own draw of the parameters.
+
+    Raises:
+        InputError: as `replicates`; or a row that is not finite.
+    """
     if n_samples < 1:
         raise InputError(f"n_samples={n_samples} must be at least 1.")
-    draws = flat_draws(both)
-    chosen = rng.integers(len(draws.weights), size=n_samples)
-    return sample(Mixture(*(part[chosen] for part in draws)), n_samples, rng)
+    posterior = both.posterior
+    chosen = rng.integers(posterior.margin[posterior.kept].size, size=n_samples)
+    X, labels = (part[:, 0] for part in replicates(posterior, chosen, 1, rng))
+    if not np.isfinite(X).all():
+        raise InputError(
+            f"model {both.model!r} draws rows that are not finite; give its components lighter "
+            "tails, by priors or by another model."
+        )
+    return X, np.where(labels < both.n_components, labels, -1)
 
 
 def flat_draws(both: Both) -> Mixture:

@@ -16,11 +16,14 @@ from bayesgmm.bayes.allocation import partition
 from bayesgmm.bayes.diagnose import Thresholds
 from bayesgmm.bayes.driver import Progress, silent
 from bayesgmm.bayes.partition import Partition
+from bayesgmm.bayes.predictive import background_probability, tail_probability
 from bayesgmm.bayes.program import load_model
 from bayesgmm.bayes.settings import Settings
 from bayesgmm.comparison import both as pair
-from bayesgmm.comparison import labels, record, views
+from bayesgmm.comparison import labels, predictions, record, views
 from bayesgmm.comparison.both import Both
+from bayesgmm.comparison.checks import PredictiveCheck, predictive_check
+from bayesgmm.comparison.sensitivity import Sensitivity, sensitivity
 from bayesgmm.comparison.summary import Summary
 from bayesgmm.data.errors import InputError
 from bayesgmm.data.randomness import generator
@@ -292,8 +295,52 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
         rows = self._rows(X)
         return self.both_.posterior.predict(rows)
 
+    def predict_interval(self, X: object, level: float = 0.95) -> "xr.Dataset":
+        """Membership and log density of new rows: posterior mean and interval.
+
+        Returns:
+            "mean", "low" and "high" of the probability of each component, all (obs_id, cluster), a
+            background last, and "entropy" of the mean; "log_density" of the posterior predictive,
+            "log_density_low" and "log_density_high", all (obs_id).
+
+        Raises:
+            InputError: a level that is not between 0 and 1; a program that is not normal, and whose
+                code is not there.
+        """
+        rows = self._rows(X)
+        return predictions.intervals(self.both_, rows, level)
+
+    def tail_probability(self, X: object) -> Float[np.ndarray, " n"]:
+        """The probability that a new row would be no more likely than this one.
+
+        P(p(x_new) <= p(x)), p the posterior predictive density: small for outliers, uniform for
+        rows that the model describes. Below 0.01 a row is less likely than 99 % of new rows are.
+        Its resolution is 1/4000.
+
+        Raises:
+            InputError: a program that is not normal, and whose code is not there.
+        """
+        rows = self._rows(X)
+        return tail_probability(self.both_.posterior, rows)
+
+    def outlier_probability(self, X: object) -> Float[np.ndarray, " n"]:
+        """The posterior probability that a row belongs to the background, as in "gaussian_noise".
+
+        Raises:
+            InputError: a program without a background, for which there is `tail_probability`.
+        """
+        rows = self._rows(X)
+        return background_probability(self.both_.posterior, rows)
+
     def sample(self, n_samples: int = 1) -> tuple[np.ndarray, np.ndarray]:
-        """Rows from the posterior predictive, (n, d), and their components, (n,)."""
+        """Rows from the posterior predictive, (n, d), and their components, (n,).
+
+        Any program can be drawn from; rows of a background are labelled -1.
+
+        Raises:
+            InputError: a program that is not normal, and whose code is not there; components that
+                cannot be sampled.
+        """
         check_is_fitted(self, "both_")
         n = whole("n_samples", n_samples)
         return views.sample_posterior(self.both_, n, generator(self.random_state)[0])
@@ -335,6 +382,76 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
         """
         check_is_fitted(self, "both_")
         return Summary.of(self.both_, with_map=with_map)
+
+    def posterior_predictive(self, n_draws: int = 200) -> "xr.DataTree":
+        """About n_draws data sets that the posterior predicts, each as large as the data.
+
+        Returns:
+            Groups `posterior_predictive` and `observed_data`, with "X" (chain, draw, obs_id,
+            feature), which ArviZ's plots take; select a feature. A row of count w stands w times.
+
+        Raises:
+            InputError: as `sample`.
+        """
+        check_is_fitted(self, "both_")
+        s, rng = whole("n_draws", n_draws), generator(self.random_state)[0]
+        return predictions.posterior_predictive(self.both_, s, rng)
+
+    def prior_predictive(self, n_draws: int = 200) -> "xr.DataTree":
+        """n_draws draws of the prior, and data sets as large as the data that they predict.
+
+        Returns:
+            Groups `prior`, `prior_predictive` and `observed_data`; attrs hold "share_near", the
+            share of the predicted rows within three ranges of the data, and a "sentence".
+
+        Raises:
+            InputError: the fit was loaded without its program; a prior that cannot be drawn.
+        """
+        check_is_fitted(self, "both_")
+        s, rng = whole("n_draws", n_draws), generator(self.random_state)[0]
+        return predictions.prior_predictive(self.both_, s, rng)
+
+    def predictive_check(self) -> PredictiveCheck:
+        """Whether data sets that the posterior predicts look like the data, column by column.
+
+        Minimum, maximum, standard deviation, skewness and kurtosis are compared.
+
+        Returns:
+            A table that prints; `.sentence` is the result, `.to_frame()` the numbers.
+
+        Raises:
+            InputError: as `sample`.
+        """
+        check_is_fitted(self, "both_")
+        return predictive_check(self.both_)
+
+    def occupied(self) -> "pd.DataFrame":
+        """Probabilities that 1 to k components hold rows, prior beside posterior.
+
+        Returns:
+            Columns "prior" and "posterior"; attrs["sentence"] is the result.
+
+        Raises:
+            InputError: the fit was loaded without its program; a prior that cannot be drawn.
+        """
+        check_is_fitted(self, "both_")
+        return predictions.occupied_table(self.both_)
+
+    def sensitivity(self) -> Sensitivity:
+        """How far every parameter follows its prior, by power scaling (Kallioinen et al. 2024).
+
+        Prior and likelihood are raised to powers near one, by importance sampling of the draws.
+        Where a prior has hyperparameters, these alone are scaled.
+
+        Returns:
+            A table, what does not depend on labels first, that prints; `.sentence` is the result,
+            `.to_frame()` the numbers.
+
+        Raises:
+            InputError: the fit was loaded without its program.
+        """
+        check_is_fitted(self, "both_")
+        return sensitivity(self.both_)
 
     def save(self, path: str | Path) -> Path:
         """Write the fit as netCDF, which ArviZ also reads; whole or not at all."""

@@ -120,7 +120,7 @@ def test_the_fixed_point_spreads_less_than_the_pivot_alone():
         mean = posterior.membership
         return -sum(
             (row_weights[places, None] * resp * np.log(mean[places])).sum()
-            for places, resp in posterior.every_membership(posterior.kept)
+            for places, resp in posterior.every_membership()
         )
 
     pivotal = labels.labelled(found.posterior, reference(found), "kl")

@@ -1,5 +1,7 @@
 """The summary: maximum likelihood beside the posterior, in the user's units."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -49,6 +51,18 @@ def test_html_and_latex_hold_every_parameter(faithful_fit: bg.BayesianMixture) -
     for row in summary.rows:
         assert row.label in summary._repr_html_()
     assert summary.to_latex().count(r"\\") >= len(summary.rows)
+
+
+def test_empty_components_are_told_with_their_probabilities(
+    faithful_fit: bg.BayesianMixture,
+) -> None:
+    assert "hold rows" not in str(faithful_fit.summary())
+    both = faithful_fit.both_
+    n_occupied = both.posterior.n_occupied.copy()
+    n_occupied[:3] = 1
+    crossed = both.posterior.crossed._replace(n_occupied=n_occupied)
+    fewer = replace(both, posterior=replace(both.posterior, crossed=crossed))
+    assert "hold rows: 1 (75 %), 2 (25 %)." in str(Summary.of(fewer))
 
 
 def test_tied_spreads_are_shown_once() -> None:
