@@ -8,6 +8,7 @@ from arviz_stats.base import array_stats  # type: ignore[attr-defined]
 from jaxtyping import Bool, Float, Int
 
 BLOCK_BYTES = 2**23  # of log densities at a time
+MOST_STEPS, STACKING_TOL = 2000, 1e-10  # of the mean log score
 PSIS, MATCHED, REFITTED = range(3)
 """How a row was left out: by smoothed importance weights alone, after moment matching, or by a
 refit without it."""
@@ -174,7 +175,9 @@ def stacking(
     """Weights of m predictive densities that predict best together (Yao et al. 2018), by EM."""
     weights = np.full(len(pointwise), 1 / len(pointwise))
     density = np.exp(pointwise - pointwise.max(0))
-    for _ in range(500):
-        share = weights[:, None] * density
-        weights = (share / share.sum(0)) @ row_weights / row_weights.sum()
+    for _ in range(MOST_STEPS):
+        gain = (density / (weights @ density)) @ row_weights / row_weights.sum()
+        weights *= gain
+        if gain.max() < 1 + STACKING_TOL:  # which bounds what is still to be gained
+            break
     return weights

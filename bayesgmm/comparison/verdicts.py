@@ -97,19 +97,28 @@ def _prediction(comparison: "Comparison") -> list[str]:
     if len(usable) < 2:
         return []
     best, second = usable[:2]
+    named = [(f"k = {each.n_components}", each) for each in usable]
+    told = compared(str(best.n_components), best, str(second.n_components), second)
+    return [told, *unreliable(named)]
+
+
+def compared(name: str, best: Both, other: str, second: Both) -> str:
+    """How much better the best fit predicts than the second."""
     gap, se = difference(best.posterior.loo, second.posterior.loo, best.problem.row_weights)
-    lines = [
-        f"LOO: {best.n_components}, {_strength(gap, se)} {second.n_components} "
+    return (
+        f"LOO: {name}, {_strength(gap, se)} {other} "
         f"(difference {gap:.1f} +- {se:.1f} in elpd{': a tie' if tied(best, second) else ''})."
-    ]
-    bad = [each for each in usable if each.posterior.loo.n_bad]
-    lines += [
-        f"! LOO of k = {each.n_components} is unreliable for "
-        f"{counted(each.posterior.loo.n_bad, 'row')} "
+    )
+
+
+def unreliable(named: Sequence[tuple[str, Both]]) -> list[str]:
+    """Warnings of the fits whose LOO is not reliable for some rows."""
+    return [
+        f"! LOO of {name} is unreliable for {counted(each.posterior.loo.n_bad, 'row')} "
         f"(Pareto k above {each.posterior.loo.good_k:.2f})."
-        for each in bad
+        for name, each in named
+        if each.posterior.loo.n_bad
     ]
-    return lines
 
 
 def _strength(gap: float, se: float) -> str:
@@ -128,11 +137,18 @@ def _interrupted(comparison: "Comparison") -> list[str]:
 
 def _undecided(comparison: "Comparison") -> list[str]:
     ks = [each.n_components for each in comparison.fits if not each.posterior.verdict.usable]
-    if not ks:
+    named = [f"k = {_runs(ks)}"] if ks else []
+    return outlook(named, comparison.fits[0].posterior.inference)
+
+
+def outlook(undecided: list[str], inference: str) -> list[str]:
+    """What is said of fits that did not converge."""
+    if not undecided:
         return []
-    nuts = comparison.fits[0].posterior.inference == "nuts"
-    why = "the sampler did not converge within its budget" if nuts else "the approximation is poor"
-    return [f"Undecided: k = {_runs(ks)}: {why}, which says nothing against them."]
+    sampled = inference == "nuts"
+    failed = "the sampler did not converge within its budget"
+    why = failed if sampled else "the approximation is poor"
+    return [f"Undecided: {listed(undecided)}: {why}, which says nothing against them."]
 
 
 def _runs(ks: Sequence[int]) -> str:
