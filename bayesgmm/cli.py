@@ -121,6 +121,10 @@ def _add_fit(commands: Any) -> None:
     _bayes_options(command)
     command.add_argument("--save", metavar="FILE.nc", help="save the fit as netCDF")
     command.add_argument(
+        "--reloo", action="store_true", help="refit without each row whose LOO is unreliable"
+    )
+    command.add_argument("--kfold", type=int, metavar="N", help="cross-validate in N folds")
+    command.add_argument(
         "--checkpoint",
         metavar="FILE",
         help="keep the chains there; the same command goes on after it was killed",
@@ -266,14 +270,38 @@ def _fit(options: argparse.Namespace) -> int:
             progress=progress,
             checkpoint=options.checkpoint,
         )
+        fitted, folded = _refitted(options, fitted, settings, rng, progress)
     summary = Summary.of(fitted)
     print(summary)
+    if folded:
+        print(f"\n{folded}")
     if outputs["save"]:
         store.save(record.to_tree(fitted), outputs["save"])
     if outputs["json"]:
-        _write_json(outputs["json"], summary.to_dict())
+        more = {"kfold": folded.to_dict()} if folded else {}
+        _write_json(outputs["json"], summary.to_dict() | more)
     _say_written(outputs)
     return INTERRUPTED if fitted.posterior.partial else 0
+
+
+def _refitted(
+    options: argparse.Namespace, fitted: Any, settings: Any, rng: Any, progress: Any
+) -> tuple[Any, Any]:
+    """The fit with what `--reloo` asks for, and what `--kfold` does."""
+    from dataclasses import replace
+
+    from bayesgmm.bayes.kfold import kfold, reloo
+    from bayesgmm.comparison.both import ready_again
+    from bayesgmm.comparison.verdicts import MOST_REFITS
+
+    folded, whole = None, fitted.posterior
+    own = (whole, ready_again(fitted), fitted.ml, settings, rng)
+    if options.kfold is not None:
+        folded = kfold(*own, options.kfold, progress)
+    if options.reloo:
+        found = reloo(*own, MOST_REFITS, progress)
+        fitted = replace(fitted, posterior=replace(whole, known_loo=found))
+    return fitted, folded
 
 
 def _compare(options: argparse.Namespace) -> int:

@@ -295,6 +295,17 @@ def test_laplace_is_shown_with_its_pareto_k_hat(tmp_path: Path) -> None:
     assert shown.stdout.startswith(summary)
 
 
+def test_a_fit_is_cross_validated_where_that_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "out.json"
+    arguments = ["fit", "galaxies", "-k", "1", "--draws", "250", "--kfold", "2", "--reloo"]
+    assert cli.main([*arguments, "--json", str(path)]) == 0
+    folded = json.loads(path.read_text())["kfold"]
+    assert f"elpd_2-fold {folded['elpd']:.1f} +- {folded['se']:.1f}" in capsys.readouterr().out
+    assert len(folded["pointwise"]) == 82
+
+
 @pytest.mark.parametrize("guide", ["mean_field", "low_rank"])
 def test_guides_of_variational_inference_can_be_chosen(
     guide: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -310,6 +321,7 @@ def test_guides_of_variational_inference_can_be_chosen(
     ("arguments", "told"),
     [
         ("fit faithful -k 2 --inference vi --guide meanfield", "did you mean 'mean_field'"),
+        ("fit galaxies -k 1 --inference laplace --draws 200 --reloo", "approximate too"),
         ("fit faithful -k 2 --inference laplac", "did you mean 'laplace'"),
         ("fit faithful -k 2 --inference laplace --checkpoint run.npz", "nothing to resume"),
         ("fit faithful -k 2 --checkpoint /nosuch/run.npz", "/nosuch"),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from arviz_stats.base import array_stats  # type: ignore[attr-defined]
 from jaxtyping import Bool, Float, Int
+from scipy.special import logsumexp
 
 BLOCK_BYTES = 2**23  # of log densities at a time
 MOST_STEPS, STACKING_TOL = 2000, 1e-10  # of the mean log score
@@ -112,10 +113,15 @@ def assembled(
         p_loo=float(row_weights @ p),
         pointwise=elpd,
         pareto_k=pareto_k,
-        good_k=min(1 - 1 / np.log10(n_draws), 0.7),
+        good_k=good_k(n_draws),
         p_pointwise=p,
         how=np.full(len(elpd), PSIS) if how is None else how,
     )
+
+
+def good_k(n_draws: int) -> float:
+    """Up to where a k-hat of so many draws is good (Vehtari et al. 2024)."""
+    return float(min(1 - 1 / np.log10(n_draws), 0.7))
 
 
 def summed(
@@ -151,6 +157,20 @@ def replaced(
     p = found.p_pointwise + found.pointwise - pointwise
     total, se = summed(pointwise, row_weights)
     return Loo(total, se, float(row_weights @ p), pointwise, k, found.good_k, p, each)
+
+
+def smoothed(
+    log_ratio: Float[np.ndarray, " s"], relative_ess: float
+) -> tuple[Float[np.ndarray, " s"], float]:
+    """Normalised log weights, their tail smoothed, and k-hat; infinity where none can be told."""
+    log_ratio = np.where(np.isnan(log_ratio), -np.inf, log_ratio)
+    if log_ratio.max() in (np.inf, -np.inf):
+        return np.full(len(log_ratio), -np.log(len(log_ratio))), np.inf
+    try:
+        log_weights, k = array_stats.psislw(-log_ratio, r_eff=relative_ess)
+    except ValueError:  # the tail holds one value, or too few
+        return log_ratio - logsumexp(log_ratio), np.inf
+    return log_weights, float(k) if np.isfinite(k) else np.inf
 
 
 def _approximate(

@@ -11,13 +11,12 @@ from typing import NamedTuple
 
 import jax
 import numpy as np
-from arviz_stats.base import array_stats  # type: ignore[attr-defined]
 from jax import lax
 from jaxtyping import Bool, Float
 from scipy.special import logsumexp
 
 from bayesgmm.bayes import rows
-from bayesgmm.bayes.loo import MATCHED, Loo, replaced
+from bayesgmm.bayes.loo import MATCHED, Loo, replaced, smoothed
 from bayesgmm.bayes.target import Data, Target
 from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.lowering import remembered
@@ -130,7 +129,7 @@ def _weighted(
     move: Affine, z: np.ndarray, there: LogDensity, before: np.ndarray, relative_ess: float
 ) -> _Moved:
     """The Jacobian of an affine map is the same for all draws, and drops out."""
-    log_weights, k = _smoothed(there.posterior - there.row - before, relative_ess)
+    log_weights, k = smoothed(there.posterior - there.row - before, relative_ess)
     return _Moved(move, z, log_weights, k)
 
 
@@ -166,20 +165,8 @@ def _split(
     elsewhere = np.where(moved, begin.posterior, other.posterior)
     row = np.where(moved, other.row, begin.row)
     drawn_from = np.logaddexp(here, elsewhere - move.log_det)
-    log_weights, k = _smoothed(here - row - drawn_from, relative_ess)
+    log_weights, k = smoothed(here - row - drawn_from, relative_ess)
     return LeftOut(float(logsumexp(log_weights + row)), k)
-
-
-def _smoothed(log_ratio: np.ndarray, relative_ess: float) -> tuple[np.ndarray, float]:
-    """Normalised log weights, their tail smoothed, and k-hat; infinity where none can be told."""
-    log_ratio = np.where(np.isnan(log_ratio), -np.inf, log_ratio)
-    if log_ratio.max() in (np.inf, -np.inf):
-        return np.full(len(log_ratio), -np.log(len(log_ratio))), np.inf
-    try:
-        log_weights, k = array_stats.psislw(-log_ratio, r_eff=relative_ess)
-    except ValueError:  # the tail holds one value, or too few
-        return log_ratio - logsumexp(log_ratio), np.inf
-    return log_weights, float(k) if np.isfinite(k) else np.inf
 
 
 def match_moments(

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayesgmm.bayes.loo import Loo
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.parameters import Parameter, parameters
 from bayesgmm.comparison.tables import Column, Row, grouped, heading, row_label
-from bayesgmm.comparison.words import INFERENCES, fixed, number
+from bayesgmm.comparison.verdicts import MOST_REFITS
+from bayesgmm.comparison.words import INFERENCES, counted, fixed, listed, number
 from bayesgmm.data.lines import wrapped
 from bayesgmm.data.plain import plain
 from bayesgmm.gaussian.families import family_label
@@ -163,6 +165,7 @@ class Summary:
         reasons = enumerate(self.both.errors.reasons, 1)
         lines += [f"No standard errors for component {j}: {why}." for j, why in reasons if why]
         lines += [self._agreement()] if self.both.same_likelihood else []
+        lines += left_out(self.both.posterior.loo)
         shared = self.both.posterior.structure.shared
         lines += (
             [f"Shared by all components, not relabelled: {', '.join(shared)}."] if shared else []
@@ -224,6 +227,22 @@ def headline(both: Both) -> list[str]:
         f"elpd_loo {posterior.loo.elpd:.1f} +- {posterior.loo.se:.1f}  "
         f"p_loo {posterior.loo.p_loo:.1f}",
     ]
+
+
+def left_out(found: Loo) -> list[str]:
+    """How rows were left out that smoothed weights could not, and what to do about the others."""
+    limit = f"Pareto k above {found.good_k:.2f}"
+    ways = {"moment matching": found.n_matched, "a refit each": found.n_refitted}
+    told = listed([f"{counted(n, 'row')} by {way}" for way, n in ways.items() if n])
+    lines = [f"LOO leaves out {told}: weights alone could not ({limit})."] if told else []
+    if found.n_bad:
+        few = found.n_bad <= MOST_REFITS
+        each = "reloo() (--reloo), a refit each, or " if few else ""
+        remedy = f"{each}kfold() (--kfold 10), ten refits"
+        lines.append(
+            f"LOO is unreliable for {counted(found.n_bad, 'row')} ({limit}). Next: {remedy}."
+        )
+    return lines
 
 
 def model_label(both: Both) -> str:

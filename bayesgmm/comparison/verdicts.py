@@ -15,6 +15,7 @@ from bayesgmm.ml.selection import Cell
 if TYPE_CHECKING:
     from bayesgmm.comparison.compare import Comparison
 
+MOST_REFITS = 10
 TIE = 4.0
 TIE_SE = 2.0
 PROGRAM_OF_FAMILY = {
@@ -112,13 +113,23 @@ def compared(name: str, best: Both, other: str, second: Both) -> str:
 
 
 def unreliable(named: Sequence[tuple[str, Both]]) -> list[str]:
-    """Warnings of the fits whose LOO is not reliable for some rows."""
-    return [
+    """Warnings of the fits whose LOO is not reliable for some rows, and what to run next."""
+    bad = [(name, each) for name, each in named if each.posterior.loo.n_bad]
+    lines = [
         f"! LOO of {name} is unreliable for {counted(each.posterior.loo.n_bad, 'row')} "
         f"(Pareto k above {each.posterior.loo.good_k:.2f})."
-        for name, each in named
-        if each.posterior.loo.n_bad
+        for name, each in bad
     ]
+    return lines + [f"  next: {_without_rows(each)}" for _, each in bad[:1]]
+
+
+def _without_rows(fitted: Both) -> str:
+    """The command that leaves rows out by refits: one each while they are few, else in folds."""
+    how = "--reloo" if fitted.posterior.loo.n_bad <= MOST_REFITS else "--kfold 10"
+    data = shlex.quote(data_word(fitted.problem.table) or "DATA")
+    path = fitted.program.path if fitted.program and not fitted.program.is_ours else ""
+    model = shlex.quote(path or fitted.model)
+    return f"bayesgmm fit {data} -k {fitted.n_components} --model {model} {how}"
 
 
 def _strength(gap: float, se: float) -> str:

@@ -8,10 +8,9 @@ import pytest
 from scipy.special import logsumexp
 from scipy.stats import multivariate_normal
 
-from bayesgmm import BayesianMixture
 from bayesgmm.bayes import moment_match as module
 from bayesgmm.bayes import posterior as posterior_module
-from bayesgmm.bayes.loo import MATCHED, PSIS, loo
+from bayesgmm.bayes.loo import MATCHED, PSIS, loo, smoothed
 from bayesgmm.bayes.moment_match import (
     Affine,
     LogDensity,
@@ -21,8 +20,17 @@ from bayesgmm.bayes.moment_match import (
     with_labels,
 )
 from bayesgmm.gaussian.precision import float64
-from tests.bayes.cases import KNOWN_TRIL, clear_rows, known_posterior, prepared, student
-from tests.bayes.enumeration import Enumeration, Prior
+from tests.bayes.cases import (
+    FAR_PRIOR,
+    INFLUENTIAL,
+    KNOWN_TRIL,
+    clear_rows,
+    influential_fit,
+    known_posterior,
+    prepared,
+    student,
+)
+from tests.bayes.enumeration import Enumeration
 
 RNG = np.random.default_rng(5)
 P = 3
@@ -135,24 +143,10 @@ def test_a_density_that_is_not_finite_never_passes():
 
 # --- programs ------------------------------------------------------------------------------------
 
-FAR = Prior(np.array([3.0, 1.0]), kappa=0.1, nu=5.0, scale=np.array([[1.0, 0.3], [0.3, 0.8]]))
-INFLUENTIAL = np.array(
-    [
-        *([1.5, 0.5], [1.75, 0.4], [1.35, 0.7], [3.0, 2.0], [3.2, 1.85]),
-        *([2.9, 2.25], [4.5, 0.5], [4.65, 0.7], [12.0, 6.0]),
-    ]
-)
-
-
-def conjugate_fit(k, **options):
-    priors = {name: getattr(FAR, name) for name in ("location", "kappa", "nu", "scale")}
-    model = BayesianMixture(k, model="conjugate", priors=priors, random_state=1, **options)
-    return model.fit(INFLUENTIAL)
-
 
 @pytest.fixture(scope="module")
 def one_component():
-    return conjugate_fit(1).both_.posterior
+    return influential_fit().both_.posterior
 
 
 def without_matching(posterior):
@@ -161,7 +155,7 @@ def without_matching(posterior):
 
 def test_the_enumerated_predictive_density_is_reached(one_component):
     before, found = without_matching(one_component), one_component.loo
-    rest = Enumeration.of(INFLUENTIAL[:-1], FAR, 1)
+    rest = Enumeration.of(INFLUENTIAL[:-1], FAR_PRIOR, 1)
     expected = np.log(rest.predictive_density(INFLUENTIAL[-1]))
     assert before.bad.tolist() == 8 * [False] + [True]
     assert (found.n_bad, found.n_matched) == (0, 1)
@@ -244,8 +238,8 @@ def test_a_program_that_tells_its_labels_apart_keeps_its_draws():
 
 def test_weights_are_normalised_and_ordered():
     log_ratio = RNG.normal(size=500)
-    log_weights, k = module._smoothed(log_ratio, 1.0)
+    log_weights, k = smoothed(log_ratio, 1.0)
     assert logsumexp(log_weights) == pytest.approx(0.0, abs=1e-12)
     assert np.array_equal(np.argsort(log_weights)[:300], np.argsort(log_ratio)[:300])
     assert k < 0.7
-    assert module._smoothed(np.zeros(500), 1.0)[1] == np.inf
+    assert smoothed(np.zeros(500), 1.0)[1] == np.inf
