@@ -122,6 +122,10 @@ def _add_fit(commands: Any) -> None:
     command.add_argument("--save", metavar="FILE.nc", help="save the fit as netCDF")
     _map_option(command)
     command.add_argument(
+        "--reloo", action="store_true", help="refit without each row whose LOO is unreliable"
+    )
+    command.add_argument("--kfold", type=int, metavar="N", help="cross-validate in N folds")
+    command.add_argument(
         "--checkpoint",
         metavar="FILE",
         help="keep the chains there; the same command goes on after it was killed",
@@ -134,6 +138,12 @@ def _add_compare(commands: Any) -> None:
     _range_option(command, "1:6")
     _bayes_options(command)
     _criterion_option(command)
+    command.add_argument(
+        "--models",
+        nargs="+",
+        metavar="NAME|FILE.py",
+        help="compare these programs instead, with -k K, or one k for each: -k 3,2",
+    )
     command.add_argument("--report", metavar="FILE.html", help="write a self-contained report")
     command.add_argument(
         "--calibrate",
@@ -266,17 +276,43 @@ def _fit(options: argparse.Namespace) -> int:
             progress=progress,
             checkpoint=options.checkpoint,
         )
+        fitted, folded = _refitted(options, fitted, settings, rng, progress)
     summary = Summary.of(fitted, with_map=options.map)
     print(summary)
+    if folded:
+        print(f"\n{folded}")
     if outputs["save"]:
         store.save(record.to_tree(fitted), outputs["save"])
     if outputs["json"]:
-        _write_json(outputs["json"], summary.to_dict())
+        more = {"kfold": folded.to_dict()} if folded else {}
+        _write_json(outputs["json"], summary.to_dict() | more)
     _say_written(outputs)
     return INTERRUPTED if fitted.posterior.partial else 0
 
 
+def _refitted(
+    options: argparse.Namespace, fitted: Any, settings: Any, rng: Any, progress: Any
+) -> tuple[Any, Any]:
+    """The fit with what `--reloo` asks for, and what `--kfold` does."""
+    from dataclasses import replace
+
+    from bayesgmm.bayes.kfold import kfold, reloo
+    from bayesgmm.comparison.both import ready_again
+    from bayesgmm.comparison.verdicts import MOST_REFITS
+
+    folded, whole = None, fitted.posterior
+    own = (whole, ready_again(fitted), fitted.ml, settings, rng)
+    if options.kfold is not None:
+        folded = kfold(*own, options.kfold, progress)
+    if options.reloo:
+        found = reloo(*own, MOST_REFITS, progress)
+        fitted = replace(fitted, posterior=replace(whole, known_loo=found))
+    return fitted, folded
+
+
 def _compare(options: argparse.Namespace) -> int:
+    if options.models:
+        return _compare_programs(options)
     table, ks = _table(options), _range(options.k)
     outputs = _outputs(options, "json", "report")
     from bayesgmm.bayes.program import load_model
@@ -309,6 +345,30 @@ def _compare(options: argparse.Namespace) -> int:
         print(f"\n{comparison.calibration}")
     if outputs["report"]:
         comparison.report(outputs["report"])
+    if outputs["json"]:
+        _write_json(outputs["json"], comparison.to_dict())
+    _say_written(outputs)
+    return INTERRUPTED if comparison.interrupted else 0
+
+
+def _compare_programs(options: argparse.Namespace) -> int:
+    for name in ("report", "calibrate"):
+        if getattr(options, name) is not None:
+            raise InputError(f"--{name} is of one program; leave out --models, or --{name}.")
+    table, outputs = _table(options), _outputs(options, "json")
+    from bayesgmm.comparison import programs
+    from bayesgmm.comparison.compare import check_alone
+    from bayesgmm.data.randomness import generator
+
+    check_alone(options.model, options.criterion)
+    rng, seed = generator(options.seed)
+    several = programs.paired(options.models, _each(options.k))
+    priors, settings = _priors(options.prior), _settings(options)
+    told = {"n_components": [k for _, k in several], "priors": priors or None, **_told(options)}
+    with _Progress(options.quiet) as progress:
+        own = (priors, settings, options.starts, rng, seed, told, progress)
+        comparison = programs.run(table, several, *own)
+    print(comparison)
     if outputs["json"]:
         _write_json(outputs["json"], comparison.to_dict())
     _say_written(outputs)
@@ -408,6 +468,17 @@ def _range(text: str) -> list[int]:
         raise
     except ValueError:
         raise InputError(f"-k {text!r} is not a range; write 1:6, 3 or 1,2,5.") from None
+
+
+def _each(text: str) -> int | list[int]:
+    """The number in "3", or the numbers in "3,2", in their order."""
+    try:
+        ks = [int(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError(
+            f"-k {text!r} is not for --models; write -k 3, or one k for each program: -k 3,2."
+        ) from None
+    return ks[0] if len(ks) == 1 else ks
 
 
 def _priors(given: Sequence[str]) -> dict[str, object]:

@@ -107,6 +107,21 @@ def test_compare_is_calibrated_where_that_is_asked_for(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "out.json").read_text())["calibration"]["n_simulations"] == 3
 
 
+def test_programs_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "out.json"
+    arguments = ["compare", "galaxies", "-k", "2,3", "--inference", "laplace", "--draws", "300"]
+    models = ["--models", "gaussian", "richardson_green"]
+    assert cli.main([*arguments, *models, "--json", str(path)]) == 0
+    text, content = capsys.readouterr().out, json.loads(path.read_text())
+    assert all(len(line) <= 80 for line in text.splitlines() if str(path) not in line)
+    assert {(row["program"], row["k"]) for row in content["comparison"]} == {
+        ("gaussian", 2),
+        ("richardson_green", 3),
+    }
+    for sentence in content["sentences"]:
+        assert sentence.split()[0] in text
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
 def test_an_interrupt_ends_it_with_a_line_and_no_traceback() -> None:
     """Whether it is importing, compiling or climbing; a compiler is not waited for."""
@@ -280,6 +295,17 @@ def test_laplace_is_shown_with_its_pareto_k_hat(tmp_path: Path) -> None:
     assert shown.stdout.startswith(summary)
 
 
+def test_a_fit_is_cross_validated_where_that_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "out.json"
+    arguments = ["fit", "galaxies", "-k", "1", "--draws", "250", "--kfold", "2", "--reloo"]
+    assert cli.main([*arguments, "--json", str(path)]) == 0
+    folded = json.loads(path.read_text())["kfold"]
+    assert f"elpd_2-fold {folded['elpd']:.1f} +- {folded['se']:.1f}" in capsys.readouterr().out
+    assert len(folded["pointwise"]) == 82
+
+
 @pytest.mark.parametrize("guide", ["mean_field", "low_rank"])
 def test_guides_of_variational_inference_can_be_chosen(
     guide: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -295,6 +321,7 @@ def test_guides_of_variational_inference_can_be_chosen(
     ("arguments", "told"),
     [
         ("fit faithful -k 2 --inference vi --guide meanfield", "did you mean 'mean_field'"),
+        ("fit galaxies -k 1 --inference laplace --draws 200 --reloo", "approximate too"),
         ("fit faithful -k 2 --inference laplac", "did you mean 'laplace'"),
         ("fit faithful -k 2 --inference laplace --checkpoint run.npz", "nothing to resume"),
         ("fit faithful -k 2 --checkpoint /nosuch/run.npz", "/nosuch"),
@@ -315,6 +342,12 @@ def test_guides_of_variational_inference_can_be_chosen(
         ("compare faithful -k 3:x", "-k '3:x'"),
         ("compare faithful -k 3:1", "empty"),
         ("compare faithful --criterion bix", "did you mean 'bic'"),
+        ("compare faithful -k 1:3 --models gaussian sparse", "-k '1:3'"),
+        ("compare faithful -k 2,3,4 --models gaussian sparse", "3 numbers for 2 models"),
+        ("compare faithful -k 2 --models gaussian sparse --report a.html", "--report"),
+        ("compare faithful -k 2 --models gaussian sparse --calibrate 9", "--calibrate"),
+        ("compare faithful -k 2 --models gaussian sparse --criterion aic", "compared by LOO"),
+        ("compare faithful -k 2 --models gaussian gausian", "did you mean 'gaussian'"),
         ("fit faithful -k 2 --prior colour=1", "colour"),
         ("fit faithful -k 2 --prior weights", "weights=2"),
         ("fit faithful -k 2 --columns eruption", "did you mean 'eruptions'"),

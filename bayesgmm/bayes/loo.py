@@ -5,9 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 from arviz_stats.base import array_stats  # type: ignore[attr-defined]
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
+from scipy.special import logsumexp
 
 BLOCK_BYTES = 2**23  # of log densities at a time
+MOST_STEPS, STACKING_TOL = 2000, 1e-10  # of the mean log score
+PSIS, MATCHED, REFITTED = range(3)
+"""How a row was left out: by smoothed importance weights alone, after moment matching, or by a
+refit without it."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,7 @@ class Loo:
         pareto_k: reliability of each row, shape (n,); above `good_k` it is not reliable.
         good_k: min(1 - 1 / log10(draws), 0.7).
         p_pointwise: effective number of parameters by row, shape (n,).
+        how: how each row was left out, `PSIS`, `MATCHED` or `REFITTED`, shape (n,).
     """
 
     elpd: float
@@ -33,11 +39,27 @@ class Loo:
     pareto_k: Float[np.ndarray, " n"]
     good_k: float
     p_pointwise: Float[np.ndarray, " n"]
+    how: Int[np.ndarray, " n"]
+
+    @property
+    def bad(self) -> Bool[np.ndarray, " n"]:
+        """Whether a row's value is not reliable."""
+        return ~(self.pareto_k <= self.good_k)
 
     @property
     def n_bad(self) -> int:
         """Rows whose value is not reliable."""
-        return int((~(self.pareto_k <= self.good_k)).sum())
+        return int(self.bad.sum())
+
+    @property
+    def n_matched(self) -> int:
+        """Rows that smoothed importance weights could not leave out, and moment matching could."""
+        return int((~self.bad & (self.how == MATCHED)).sum())
+
+    @property
+    def n_refitted(self) -> int:
+        """Rows that were left out by a refit."""
+        return int((self.how == REFITTED).sum())
 
 
 type LogDensities = Callable[[slice], Float[np.ndarray, "c s _b"]]
@@ -81,20 +103,74 @@ def assembled(
     p: Float[np.ndarray, " n"],
     row_weights: Float[np.ndarray, " n"],
     n_draws: int,
+    how: Int[np.ndarray, " n"] | None = None,
 ) -> Loo:
-    """The sums of what LOO says of every row."""
-    n = row_weights.sum()
-    total = float(row_weights @ elpd)
-    spread = float(row_weights @ np.square(elpd - total / n)) / max(n - 1, 1)
+    """The sums of what LOO says of every row; by default all are of smoothed weights."""
+    total, se = summed(elpd, row_weights)
     return Loo(
         elpd=total,
-        se=float(np.sqrt(n * spread)),
+        se=se,
         p_loo=float(row_weights @ p),
         pointwise=elpd,
         pareto_k=pareto_k,
-        good_k=min(1 - 1 / np.log10(n_draws), 0.7),
+        good_k=good_k(n_draws),
         p_pointwise=p,
+        how=np.full(len(elpd), PSIS) if how is None else how,
     )
+
+
+def good_k(n_draws: int) -> float:
+    """Up to where a k-hat of so many draws is good (Vehtari et al. 2024)."""
+    return float(min(1 - 1 / np.log10(n_draws), 0.7))
+
+
+def summed(
+    pointwise: Float[np.ndarray, " n"], row_weights: Float[np.ndarray, " n"]
+) -> tuple[float, float]:
+    """The sum over all units of the rows, and its standard error."""
+    n = row_weights.sum()
+    total = float(row_weights @ pointwise)
+    spread = float(row_weights @ np.square(pointwise - total / n)) / max(n - 1, 1)
+    return total, float(np.sqrt(n * spread))
+
+
+def replaced(
+    found: Loo,
+    places: Int[np.ndarray, " m"],
+    elpd: Float[np.ndarray, " m"],
+    pareto_k: Float[np.ndarray, " m"],
+    row_weights: Float[np.ndarray, " n"],
+    how: int,
+) -> Loo:
+    """The same with other predictive densities of some rows.
+
+    Args:
+        found: what LOO says of every row.
+        places: which rows.
+        elpd: their log predictive densities when they are left out.
+        pareto_k: how reliable these are; 0 where they are exact.
+        row_weights: counts of the rows.
+        how: they were left out.
+    """
+    pointwise, k, each = found.pointwise.copy(), found.pareto_k.copy(), found.how.copy()
+    pointwise[places], k[places], each[places] = elpd, pareto_k, how
+    p = found.p_pointwise + found.pointwise - pointwise
+    total, se = summed(pointwise, row_weights)
+    return Loo(total, se, float(row_weights @ p), pointwise, k, found.good_k, p, each)
+
+
+def smoothed(
+    log_ratio: Float[np.ndarray, " s"], relative_ess: float
+) -> tuple[Float[np.ndarray, " s"], float]:
+    """Normalised log weights, their tail smoothed, and k-hat; infinity where none can be told."""
+    log_ratio = np.where(np.isnan(log_ratio), -np.inf, log_ratio)
+    if log_ratio.max() in (np.inf, -np.inf):
+        return np.full(len(log_ratio), -np.log(len(log_ratio))), np.inf
+    try:
+        log_weights, k = array_stats.psislw(-log_ratio, r_eff=relative_ess)
+    except ValueError:  # the tail holds one value, or too few
+        return log_ratio - logsumexp(log_ratio), np.inf
+    return log_weights, float(k) if np.isfinite(k) else np.inf
 
 
 def _approximate(
@@ -119,7 +195,9 @@ def stacking(
     """Weights of m predictive densities that predict best together (Yao et al. 2018), by EM."""
     weights = np.full(len(pointwise), 1 / len(pointwise))
     density = np.exp(pointwise - pointwise.max(0))
-    for _ in range(500):
-        share = weights[:, None] * density
-        weights = (share / share.sum(0)) @ row_weights / row_weights.sum()
+    for _ in range(MOST_STEPS):
+        gain = (density / (weights @ density)) @ row_weights / row_weights.sum()
+        weights *= gain
+        if gain.max() < 1 + STACKING_TOL:  # which bounds what is still to be gained
+            break
     return weights

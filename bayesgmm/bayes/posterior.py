@@ -23,6 +23,7 @@ from bayesgmm.bayes.diagnose import (
 )
 from bayesgmm.bayes.draws import Draws
 from bayesgmm.bayes.loo import LogDensities, Loo, loo, stacking
+from bayesgmm.bayes.moment_match import match_moments, with_labels
 from bayesgmm.bayes.relabel import relabel
 from bayesgmm.bayes.structure import WEIGHTS, Structure
 from bayesgmm.bayes.target import Data, Target
@@ -31,6 +32,7 @@ from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.mixture import Mixture
 
 LOO_NUMBERS, LOO_LEAST_DRAWS = 40_000_000, 1000
+MATCH_NUMBERS = 5_000_000  # of draws x rows x rows to be left out, for each move of the draws
 
 type Examined = tuple[Diagnostics, dict[str, np.ndarray]]
 """Diagnostics, and the label-invariant quantities that they rest on."""
@@ -308,19 +310,46 @@ class Posterior:
 
     @cached_property
     def loo(self) -> Loo:
-        """PSIS-LOO of the kept chains, corrected for the approximation where there is one."""
+        """PSIS-LOO of the kept chains, corrected for the approximation where there is one.
+
+        Moments are matched for rows whose k-hat asks for it, where the program is there and a few
+        passes over all rows are enough.
+        """
         if self.known_loo is not None:
             return self.known_loo
         found, approximation = self.diagnostics, self.draws.log_approximation
         every = self._loo_every
         effective = every * max(found.ess_bulk["log-likelihood"], 1.0) / found.n_draws
-        return loo(
+        plain = loo(
             self._at_fitted_rows(self.kept, every),
             self.row_weights,
             min(1.0, effective),
             self.draws.log_posterior[self.kept, ::every],
             None if approximation is None else approximation[self.kept, ::every],
         )
+        return self._matched(plain, every, min(1.0, effective))
+
+    @property
+    def knows_loo(self) -> bool:
+        """Whether LOO was computed already, or could not be computed again without the program."""
+        again = self.mixture is not None or self.log_likelihood is not None
+        return "loo" in vars(self) or self.known_loo is not None or not again
+
+    def _matched(self, plain: Loo, every: int, relative_ess: float) -> Loo:
+        if self.target is None or self.data is None or self.structure.by_row:
+            return plain
+        if self.draws.log_approximation is not None or not plain.n_bad:
+            return plain
+        if self.margin[self.kept, ::every].size * len(self.X) * plain.n_bad > MATCH_NUMBERS:
+            return plain
+
+        def flat(values: np.ndarray) -> np.ndarray:
+            some = values[self.kept, ::every]
+            return some.reshape(-1, *some.shape[2:])
+
+        own = (flat(self.draws.z), {name: flat(values) for name, values in self.sites.items()})
+        z = with_labels(self.target, self.data, *own, flat(self.draws.log_posterior))
+        return match_moments(plain, self.target, self.data, z, self.row_weights, relative_ess)
 
     @property
     def _loo_every(self) -> int:

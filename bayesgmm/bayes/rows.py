@@ -226,7 +226,7 @@ def predict(
     """
     n, (s, k) = X.shape[0], order.shape
     log_total, membership = np.full(n, -np.inf), np.zeros((n, k))
-    parts = list(_blocks_of_draws((draws, order), s))
+    parts = list(blocks_of_draws((draws, order), s))
 
     @float64
     def add(item: tuple[slice, Array]) -> None:
@@ -256,7 +256,7 @@ def log_densities(
         k: components.
     """
     found = np.empty((s, X.shape[0]))
-    parts = list(_blocks_of_draws(draws, s))
+    parts = list(blocks_of_draws(draws, s))
 
     @float64
     def enter(item: tuple[slice, Array]) -> None:
@@ -285,7 +285,7 @@ def by_draw(
     Arguments are those of `predict`.
     """
     s, k = order.shape
-    parts = list(_blocks_of_draws((draws, order), s))
+    parts = list(blocks_of_draws((draws, order), s))
     size = max(64, 2 ** ((BLOCK_MEMBERSHIPS // (s * k)).bit_length() - 1))
     blocks = iter([(slice(0, len(X)), X)]) if at_once else _blocks_of_rows(X, k, size)
     for places, seen in blocks:
@@ -303,7 +303,7 @@ def _side_by_side(work: Callable[[Any], None], items: Iterator[Any]) -> None:
         pass
 
 
-def _blocks_of_draws(draws: Any, s: int) -> Iterator[tuple[np.ndarray, Any]]:
+def blocks_of_draws(draws: Any, s: int) -> Iterator[tuple[np.ndarray, Any]]:
     """Numbers of draws and the draws, in blocks of one size; the last draw fills the last up."""
     for begin in range(0, s, BLOCK_DRAWS):
         block = np.arange(begin, begin + BLOCK_DRAWS)

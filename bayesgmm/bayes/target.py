@@ -1,5 +1,6 @@
 """A program's log posterior over one flat unconstrained vector, with the data as arguments."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
@@ -99,11 +100,7 @@ class Target:
             jacobian.append(jnp.sum(transform.log_abs_det_jacobian(free, value)))
             return value
 
-        seeded = handlers.seed(self.program.model, jax.random.key(0))
-        substituted = handlers.substitute(seeded, substitute_fn=constrain)
-        # A program that encloses this one must not see its sites, nor may another thread's.
-        with TRACING, handlers.block():
-            trace = handlers.trace(substituted).get_trace(data.X, self.structure.k, **data.keywords)
+        trace = self._trace(data, constrain)
         observed = trace[self.structure.mixture]
         log_densities = {
             name: _log_prob(site)
@@ -117,6 +114,15 @@ class Target:
             if site["type"] == "deterministic" or name in pieces
         }
         return Point(sites, log_prior, log_densities, observed["fn"], observed["value"])
+
+    def unconstrain(self, sites: dict[str, Array], data: Data) -> Float[Array, " p"]:
+        """The unconstrained vector at which the sampled sites have these values."""
+        trace = self._trace(data, lambda site: sites.get(site["name"]))
+        pieces = [
+            biject_to(trace[latent.name]["fn"].support).inv(sites[latent.name])
+            for latent in self.structure.latents
+        ]
+        return jnp.concatenate([jnp.ravel(piece) for piece in pieces])
 
     def potential(self, z: Float[Array, " p"], data: Data) -> Float[Array, ""]:
         """Minus the log posterior density of z, up to a constant."""
@@ -191,6 +197,14 @@ class Target:
         """The sites at z, and the mixture they stand for where the components are normal."""
         point = self.at(z, data)
         return point.sites, gaussian_mixture(point.mixture)
+
+    def _trace(self, data: Data, value: Callable[..., Array | None]) -> dict[str, Any]:
+        seeded = handlers.seed(self.program.model, jax.random.key(0))
+        substituted = handlers.substitute(seeded, substitute_fn=value)
+        # A program that encloses this one must not see its sites, nor may another thread's.
+        with TRACING, handlers.block():
+            traced = handlers.trace(substituted)
+            return dict(traced.get_trace(data.X, self.structure.k, **data.keywords))
 
     def _split(self, z: Array) -> dict[str, Array]:
         ends = np.cumsum([latent.size for latent in self.structure.latents])

@@ -221,6 +221,18 @@ def _record(
     return Record(path, plain(told | own))
 
 
+def ready_again(fitted: Both) -> bayes.Ready:
+    """The program and the data of a fit, for refits.
+
+    Raises:
+        InputError: its program is not there.
+    """
+    posterior = fitted.posterior
+    if posterior.target is None or posterior.data is None:
+        raise InputError("refits need the program's code: load(path, model=...).")
+    return bayes.Ready(posterior.target, posterior.data, fitted.problem)
+
+
 def ahead(ready: bayes.Ready, settings: Settings) -> None:
     """Begin to compile the sampler in the background."""
     from bayesgmm.bayes import nuts

@@ -17,7 +17,9 @@ from bayesgmm.bayes.loo import difference
 from bayesgmm.bayes.program import Program, load_model
 from bayesgmm.bayes.settings import Settings
 from bayesgmm.comparison import both as pair
+from bayesgmm.comparison import programs
 from bayesgmm.comparison.both import Both
+from bayesgmm.comparison.programs import ProgramComparison
 from bayesgmm.comparison.summary import Summary, model_label
 from bayesgmm.comparison.verdicts import sentences
 from bayesgmm.comparison.words import INFERENCES, columns, fixed, number
@@ -329,6 +331,7 @@ def compare(
     n_components: int | Iterable[int] = range(1, 7),
     *,
     model: Any = "gaussian",
+    models: Sequence[Any] | None = None,
     priors: Mapping[str, object] | None = None,
     columns: Sequence[str] | None = None,
     sample_weight: object = None,
@@ -341,17 +344,22 @@ def compare(
     n_init: int = restarts.Settings.n_init,
     random_state: object = None,
     progress: Progress = silent,
-) -> Comparison:
+) -> Comparison | ProgramComparison:
     """How many components: AIC, BIC and ICL next to LOO, posterior weights and verdicts.
+
+    With `models`, which program: LOO, stacking weights and verdicts.
 
     Args:
         X: a DataFrame, array (n, d), path or data set's name.
-        n_components: numbers of components; 1 is always added.
+        n_components: numbers of components; 1 is always added. With `models` one number for all
+            programs, or one for each.
         model: name, path or function of a NumPyro program.
+        models: several of them, which are compared with each other.
         priors: values for the program's keywords, such as {"weights": 2}.
         columns: columns of X to use.
         sample_weight: row weights (n,), or a column's name; counts only.
-        criterion: "bic", "aic" or "icl"; chooses k among the converged fits.
+        criterion: "bic", "aic" or "icl"; chooses k among the converged fits. Programs have
+            likelihoods of their own, and are compared by LOO only.
         inference: "nuts", "vi" or "laplace".
         num_chains, num_warmup, num_draws, max_draws: as of `BayesianMixture`.
         n_init: EM starts for each k.
@@ -359,14 +367,13 @@ def compare(
         progress: called with what is being done, how much is done, and how much there is.
 
     Raises:
-        InputError: bad data, an unknown model or criterion, too few rows for k.
+        InputError: bad data, an unknown model or criterion, too few rows for k; `model` or a
+            criterion beside `models`.
     """
     table = read_table(X, columns, sample_weight)  # type: ignore[arg-type]
     rng, seed = generator(random_state)
     settings = Settings(inference, num_chains, num_warmup, num_draws, max_draws)
-    ks = sorted({1, *component_range(n_components)})
-    options = {
-        "n_components": ks,
+    options: dict[str, Any] = {
         "priors": dict(priors or {}) or None,
         "criterion": criterion,
         "inference": inference,
@@ -376,10 +383,33 @@ def compare(
         "max_draws": max_draws,
         "n_init": n_init,
     }
+    if models is not None:
+        check_alone(model, criterion)
+        several = programs.paired(models, n_components)
+        told = {"n_components": [k for _, k in several], **options}
+        own = (priors, settings, n_init, rng, seed, told, progress)
+        return programs.run(table, several, *own)
+    ks = sorted({1, *component_range(n_components)})
+    options = {"n_components": ks, **options}
     program = load_model(model)
     return run(
         table, ks, program, priors, criterion, settings, n_init, rng, seed, options, progress
     )
+
+
+def check_alone(model: object, criterion: str) -> None:
+    """Refuse what has no meaning where several programs are compared.
+
+    Raises:
+        InputError: a single model, or a criterion of maximum likelihood.
+    """
+    if model != "gaussian":
+        raise InputError(f"model={model!r} has no meaning beside models; add it to them.")
+    if criterion != "bic":
+        raise InputError(
+            f"criterion={criterion!r} chooses a number of components by one likelihood; models "
+            "differ in theirs and are compared by LOO: leave it out."
+        )
 
 
 def run(

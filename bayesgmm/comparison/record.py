@@ -33,6 +33,7 @@ CHAIN = ("chain", "draw")
 EVERY = "cluster_or_background"
 BACKGROUND = 0
 """The coordinate of a background component, beside clusters 1 to k."""
+LOO_PARTS = {"elpd": "pointwise", "pareto_k": "pareto_k", "p": "p_pointwise", "how": "how"}
 MIXTURE_DIMS: dict[str, tuple[str, ...]] = {
     "weights": ("cluster",),
     "means": ("cluster", "feature"),
@@ -46,9 +47,9 @@ def to_tree(both: Both) -> xr.DataTree:
     Relabelled draws are in `posterior`; the same as Gaussian mixtures in `mixture`; unconstrained
     draws with their relabelling in `unconstrained`; the maximum-likelihood fit in
     `maximum_likelihood`; memberships in `membership`; log densities of a few rows in `held`; the
-    modes that chains sit in, in `modes`; the posterior's mode in `map`. Where log densities of all
-    draws and rows would take too much memory there is no `log_likelihood`, and draws that are not
-    normal mixtures bring their `loo`.
+    modes that chains sit in, in `modes`; the posterior's mode in `map`; leave-one-out predictive
+    densities, once they were asked for, in `loo`. Where log densities of all draws and rows would
+    take too much memory there is no `log_likelihood`.
     """
     posterior, table = both.posterior, both.problem.table
     every = components_dim(both)
@@ -71,7 +72,7 @@ def to_tree(both: Both) -> xr.DataTree:
     if posterior.log_likelihood is not None:
         values = ((*CHAIN, "obs_id"), posterior.log_likelihood)
         groups["/log_likelihood"] = xr.Dataset({"X": values})
-    elif posterior.mixture is None:
+    if posterior.knows_loo:
         groups["/loo"] = _loo(posterior.loo)
     if posterior.map is not None:
         groups["/map"] = _only(_sites(both, posterior.map.sites))
@@ -168,7 +169,7 @@ def coords_of(both: Both) -> dict[str, Any]:
 
 
 def _loo(found: Loo) -> xr.Dataset:
-    parts = {"elpd": found.pointwise, "pareto_k": found.pareto_k, "p": found.p_pointwise}
+    parts = {name: getattr(found, field) for name, field in LOO_PARTS.items()}
     return xr.Dataset({name: (("obs_id",), values) for name, values in parts.items()})
 
 
@@ -335,7 +336,7 @@ def _attributes(both: Both) -> dict[str, str]:
 
 
 def from_tree(tree: xr.DataTree) -> Both:
-    """The fit that a tree holds; diagnostics and LOO are computed again from its draws."""
+    """The fit that a tree holds; diagnostics are computed again from its draws."""
     model, ml = json.loads(tree.attrs["model"]), json.loads(tree.attrs["ml"])
     problem = _problem(tree)
     fitted = _ml(tree["maximum_likelihood"].dataset, ml)
@@ -408,9 +409,10 @@ def _structure(told: Mapping[str, Any]) -> Structure:
 def _known_loo(tree: xr.DataTree, problem: Problem) -> Loo | None:
     if "loo" not in tree.children:
         return None
-    elpd, pareto_k, p = (_array(tree, f"loo/{name}") for name in ("elpd", "pareto_k", "p"))
-    n_draws = _array(tree, "sample_stats/lp").size
-    return assembled(elpd, pareto_k, p, np.array(problem.row_weights), n_draws)
+    known = {name: values.values for name, values in tree["loo"].data_vars.items()}
+    elpd, pareto_k, p = (known[name] for name in ("elpd", "pareto_k", "p"))
+    n_draws, row_weights = _array(tree, "sample_stats/lp").size, np.array(problem.row_weights)
+    return assembled(elpd, pareto_k, p, row_weights, n_draws, known.get("how"))
 
 
 def _mixture(dataset: xr.Dataset, prefix: str = "") -> Mixture:

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 
 from bayesgmm.bayes.checks import occupied_after
+from bayesgmm.bayes.loo import Loo
 from bayesgmm.bayes.posterior import Posterior, SampledMode
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.parameters import Parameter, parameters
 from bayesgmm.comparison.tables import Column, Row, grouped, heading, row_label
-from bayesgmm.comparison.words import INFERENCES, fixed, number
-from bayesgmm.data.errors import counted
+from bayesgmm.comparison.verdicts import MOST_REFITS
+from bayesgmm.comparison.words import INFERENCES, counted, fixed, listed, number
 from bayesgmm.data.lines import wrapped
 from bayesgmm.data.plain import plain
 from bayesgmm.gaussian.families import family_label
@@ -177,6 +178,7 @@ class Summary:
         reasons = enumerate(self.both.errors.reasons, 1)
         lines += [f"No standard errors for component {j}: {why}." for j, why in reasons if why]
         lines += [self._agreement()] if self.both.same_likelihood else []
+        lines += left_out(self.both.posterior.loo)
         shared = self.both.posterior.structure.shared
         lines += (
             [f"Shared by all components, not relabelled: {', '.join(shared)}."] if shared else []
@@ -293,6 +295,22 @@ def _quality(posterior: Posterior) -> str:
         f"worst R-hat {fixed(found.worst_r_hat, 3)}, lowest ESS {fixed(found.lowest_ess, 0)}"
         f"{divergences if 'diverging' in posterior.draws.stats else ''}"
     )
+
+
+def left_out(found: Loo) -> list[str]:
+    """How rows were left out that smoothed weights could not, and what to do about the others."""
+    limit = f"Pareto k above {found.good_k:.2f}"
+    ways = {"moment matching": found.n_matched, "a refit each": found.n_refitted}
+    told = listed([f"{counted(n, 'row')} by {way}" for way, n in ways.items() if n])
+    lines = [f"LOO leaves out {told}: weights alone could not ({limit})."] if told else []
+    if found.n_bad:
+        few = found.n_bad <= MOST_REFITS
+        each = "reloo() (--reloo), a refit each, or " if few else ""
+        remedy = f"{each}kfold() (--kfold 10), ten refits"
+        lines.append(
+            f"LOO is unreliable for {counted(found.n_bad, 'row')} ({limit}). Next: {remedy}."
+        )
+    return lines
 
 
 def model_label(both: Both) -> str:

@@ -15,6 +15,7 @@ from bayesgmm.ml.selection import Cell
 if TYPE_CHECKING:
     from bayesgmm.comparison.compare import Comparison
 
+MOST_REFITS = 10
 TIE = 4.0
 TIE_SE = 2.0
 PROGRAM_OF_FAMILY = {
@@ -97,19 +98,38 @@ def _prediction(comparison: "Comparison") -> list[str]:
     if len(usable) < 2:
         return []
     best, second = usable[:2]
+    named = [(f"k = {each.n_components}", each) for each in usable]
+    told = compared(str(best.n_components), best, str(second.n_components), second)
+    return [told, *unreliable(named)]
+
+
+def compared(name: str, best: Both, other: str, second: Both) -> str:
+    """How much better the best fit predicts than the second."""
     gap, se = difference(best.posterior.loo, second.posterior.loo, best.problem.row_weights)
-    lines = [
-        f"LOO: {best.n_components}, {_strength(gap, se)} {second.n_components} "
+    return (
+        f"LOO: {name}, {_strength(gap, se)} {other} "
         f"(difference {gap:.1f} +- {se:.1f} in elpd{': a tie' if tied(best, second) else ''})."
-    ]
-    bad = [each for each in usable if each.posterior.loo.n_bad]
-    lines += [
-        f"! LOO of k = {each.n_components} is unreliable for "
-        f"{counted(each.posterior.loo.n_bad, 'row')} "
+    )
+
+
+def unreliable(named: Sequence[tuple[str, Both]]) -> list[str]:
+    """Warnings of the fits whose LOO is not reliable for some rows, and what to run next."""
+    bad = [(name, each) for name, each in named if each.posterior.loo.n_bad]
+    lines = [
+        f"! LOO of {name} is unreliable for {counted(each.posterior.loo.n_bad, 'row')} "
         f"(Pareto k above {each.posterior.loo.good_k:.2f})."
-        for each in bad
+        for name, each in bad
     ]
-    return lines
+    return lines + [f"  next: {_without_rows(each)}" for _, each in bad[:1]]
+
+
+def _without_rows(fitted: Both) -> str:
+    """The command that leaves rows out by refits: one each while they are few, else in folds."""
+    how = "--reloo" if fitted.posterior.loo.n_bad <= MOST_REFITS else "--kfold 10"
+    data = shlex.quote(data_word(fitted.problem.table) or "DATA")
+    path = fitted.program.path if fitted.program and not fitted.program.is_ours else ""
+    model = shlex.quote(path or fitted.model)
+    return f"bayesgmm fit {data} -k {fitted.n_components} --model {model} {how}"
 
 
 def _strength(gap: float, se: float) -> str:
@@ -128,11 +148,18 @@ def _interrupted(comparison: "Comparison") -> list[str]:
 
 def _undecided(comparison: "Comparison") -> list[str]:
     ks = [each.n_components for each in comparison.fits if not each.posterior.verdict.usable]
-    if not ks:
+    named = [f"k = {_runs(ks)}"] if ks else []
+    return outlook(named, comparison.fits[0].posterior.inference)
+
+
+def outlook(undecided: list[str], inference: str) -> list[str]:
+    """What is said of fits that did not converge."""
+    if not undecided:
         return []
-    nuts = comparison.fits[0].posterior.inference == "nuts"
-    why = "the sampler did not converge within its budget" if nuts else "the approximation is poor"
-    return [f"Undecided: k = {_runs(ks)}: {why}, which says nothing against them."]
+    sampled = inference == "nuts"
+    failed = "the sampler did not converge within its budget"
+    why = failed if sampled else "the approximation is poor"
+    return [f"Undecided: {listed(undecided)}: {why}, which says nothing against them."]
 
 
 def _runs(ks: Sequence[int]) -> str:

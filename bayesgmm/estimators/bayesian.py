@@ -15,7 +15,11 @@ from bayesgmm import store
 from bayesgmm.bayes.allocation import partition
 from bayesgmm.bayes.diagnose import Thresholds
 from bayesgmm.bayes.driver import Progress, silent
+from bayesgmm.bayes.inference import Ready
+from bayesgmm.bayes.kfold import KFold, kfold, reloo
+from bayesgmm.bayes.loo import Loo
 from bayesgmm.bayes.partition import Partition
+from bayesgmm.bayes.posterior import Posterior
 from bayesgmm.bayes.predictive import background_probability, tail_probability
 from bayesgmm.bayes.program import load_model
 from bayesgmm.bayes.settings import Settings
@@ -27,7 +31,7 @@ from bayesgmm.comparison.sensitivity import Sensitivity, sensitivity
 from bayesgmm.comparison.summary import Summary
 from bayesgmm.data.errors import InputError
 from bayesgmm.data.randomness import generator
-from bayesgmm.data.scalars import whole
+from bayesgmm.data.scalars import whole as whole_number
 from bayesgmm.estimators.columns import Columns
 from bayesgmm.ml import restarts
 from bayesgmm.ml.bootstrap import Bootstrap, bootstrap
@@ -124,7 +128,10 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
             InputError: bad data, more components than rows, an unknown model, weights that are not
                 counts, priors that the program does not have.
         """
-        k, n_init = whole("n_components", self.n_components), whole("n_init", self.n_init)
+        k, n_init = (
+            whole_number("n_components", self.n_components),
+            whole_number("n_init", self.n_init),
+        )
         table = self._table(X, sample_weight)
         if not table.frequency:
             raise InputError(
@@ -197,8 +204,12 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
         return self._tree
 
     @property
-    def loo_(self) -> Any:
-        """Leave-one-out predictive density: elpd, its standard error, p_loo, Pareto k."""
+    def loo_(self) -> Loo:
+        """Leave-one-out predictive density: elpd, its standard error, p_loo, Pareto k.
+
+        By smoothed importance weights (PSIS), after moment matching for the few rows that ask for
+        it; `n_bad` rows remain unreliable, see `reloo` and `kfold`.
+        """
         check_is_fitted(self, "both_")
         return self.both_.posterior.loo
 
@@ -224,6 +235,50 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
         found = copy(self)
         found._adopt(own)
         return found
+
+    def reloo(self, max_refits: int = 10, random_state: object = None) -> Loo:
+        """`loo_` with its unreliable rows left out by a refit each, which `summary` then shows.
+
+        Priors stay those of the whole fit. Of a row that stands for several, one unit is left out.
+        A row stays unreliable where its refit does not converge, or has nothing in common with the
+        whole fit.
+
+        Args:
+            max_refits: how many refits are allowed.
+            random_state: int, Generator or None; the estimator's own by default.
+
+        Raises:
+            InputError: more unreliable rows than refits; not by NUTS; no program.
+        """
+        most, own = whole_number("max_refits", max_refits), self._refits(random_state)
+        found = reloo(*own, most, self.progress or silent)
+        self._adopt(replace(self.both_, posterior=replace(self.both_.posterior, known_loo=found)))
+        return found
+
+    def kfold(self, n_folds: int = 10, random_state: object = None) -> KFold:
+        """Cross-validation in random folds of rows: elpd, its standard error, and by row.
+
+        Priors stay those of the whole fit. The units of a row that stands for several are spread
+        over the folds.
+
+        Args:
+            n_folds: how many refits.
+            random_state: int, Generator or None; the estimator's own by default.
+
+        Raises:
+            InputError: fewer than 2 folds, or more than rows; no program.
+        """
+        n = whole_number("n_folds", n_folds)
+        return kfold(*self._refits(random_state), n, self.progress or silent)
+
+    def _refits(
+        self, random_state: object
+    ) -> tuple[Posterior, Ready, MaximumLikelihood, Settings, np.random.Generator]:
+        """The posterior, and what its refits need."""
+        check_is_fitted(self, "both_")
+        rng, _ = generator(self.random_state if random_state is None else random_state)
+        ready, settings = pair.ready_again(self.both_), self._settings()
+        return self.both_.posterior, ready, self.ml_, settings, rng
 
     def memberships(self, level: float = 0.95) -> "xr.Dataset":
         """Each fitted row's probability of each component: posterior mean and interval.
@@ -342,7 +397,7 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
                 cannot be sampled.
         """
         check_is_fitted(self, "both_")
-        n = whole("n_samples", n_samples)
+        n = whole_number("n_samples", n_samples)
         return views.sample_posterior(self.both_, n, generator(self.random_state)[0])
 
     def bootstrap(
@@ -366,7 +421,7 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
             problem,
             restarts.Settings().track(problem, ml.n_components),
             rng,
-            n_resamples=whole("n_resamples", n_resamples),
+            n_resamples=whole_number("n_resamples", n_resamples),
             kind=kind,
         )
         self._adopt(replace(self.both_, refits=refits))
@@ -394,7 +449,7 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
             InputError: as `sample`.
         """
         check_is_fitted(self, "both_")
-        s, rng = whole("n_draws", n_draws), generator(self.random_state)[0]
+        s, rng = whole_number("n_draws", n_draws), generator(self.random_state)[0]
         return predictions.posterior_predictive(self.both_, s, rng)
 
     def prior_predictive(self, n_draws: int = 200) -> "xr.DataTree":
@@ -408,7 +463,7 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
             InputError: the fit was loaded without its program; a prior that cannot be drawn.
         """
         check_is_fitted(self, "both_")
-        s, rng = whole("n_draws", n_draws), generator(self.random_state)[0]
+        s, rng = whole_number("n_draws", n_draws), generator(self.random_state)[0]
         return predictions.prior_predictive(self.both_, s, rng)
 
     def predictive_check(self) -> PredictiveCheck:
@@ -455,7 +510,9 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
 
     def save(self, path: str | Path) -> Path:
         """Write the fit as netCDF, which ArviZ also reads; whole or not at all."""
-        return store.save(self.posterior_, path)
+        check_is_fitted(self, "both_")
+        _ = self.both_.posterior.loo  # which a loaded fit could not always repeat
+        return store.save(record.to_tree(self.both_), path)
 
     @classmethod
     def load(cls, path: str | Path, model: Any = None) -> "BayesianMixture":

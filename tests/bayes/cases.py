@@ -6,6 +6,7 @@ import numpyro
 import numpyro.distributions as dist
 from numpyro.distributions.transforms import OrderedTransform
 
+from bayesgmm import BayesianMixture
 from bayesgmm.bayes import inference
 from bayesgmm.bayes.metric import Place
 from bayesgmm.bayes.program import load_model
@@ -13,9 +14,19 @@ from bayesgmm.bayes.start import Mode
 from bayesgmm.data.table import read_table
 from bayesgmm.gaussian.mixture import Mixture
 from bayesgmm.ml.problem import Problem
+from tests.bayes.enumeration import Prior
 
 KNOWN_TRIL = np.array([[1.0, 0.0], [0.8, 0.6]])
 
+
+FAR_PRIOR = Prior(np.array([3.0, 1.0]), 0.1, 5.0, np.array([[1.0, 0.3], [0.3, 0.8]]))
+INFLUENTIAL = np.array(
+    [
+        *([1.5, 0.5], [1.75, 0.4], [1.35, 0.7], [3.0, 2.0], [3.2, 1.85]),
+        *([2.9, 2.25], [4.5, 0.5], [4.65, 0.7], [12.0, 6.0]),
+    ]
+)
+"""Rows of which the last moves the posterior so much that weights cannot leave it out."""
 
 UNIVARIATE = ("richardson_green",)
 NOT_NORMAL = ("student", "student_t", "gaussian_noise")
@@ -87,3 +98,10 @@ def known_posterior(X, spread=10.0):
     precision = np.linalg.inv(KNOWN_TRIL @ KNOWN_TRIL.T)
     covariance = np.linalg.inv(len(X) * precision + np.eye(2) / spread**2)
     return covariance @ precision @ X.sum(0), covariance
+
+
+def influential_fit(sample_weight=None, **options):
+    """One conjugate component on those rows, whose answers are exactly known."""
+    priors = {name: getattr(FAR_PRIOR, name) for name in ("location", "kappa", "nu", "scale")}
+    model = BayesianMixture(1, model="conjugate", priors=priors, random_state=1, **options)
+    return model.fit(INFLUENTIAL, sample_weight=sample_weight)
