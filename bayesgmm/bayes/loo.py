@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from arviz_stats.base import array_stats  # type: ignore[attr-defined]
 from jaxtyping import Float
+from scipy.special import logsumexp
 
 BLOCK_BYTES = 2**23  # of log densities at a time
 
@@ -67,8 +68,7 @@ def loo(
     for begin in range(0, n_rows, size):
         by_row = np.moveaxis(log_densities(slice(begin, min(begin + size, n_rows))), -1, 0)
         if log_approximation is None:
-            axes = {"chain_axis": 1, "draw_axis": 2}
-            parts.append(array_stats.loo(by_row, r_eff=relative_ess, **axes))
+            parts.append(_smoothed(by_row, relative_ess))
         else:
             parts.append(_approximate(by_row, log_posterior, log_approximation))
     elpd, k, p = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -95,6 +95,23 @@ def assembled(
         good_k=min(1 - 1 / np.log10(n_draws), 0.7),
         p_pointwise=p,
     )
+
+
+def _smoothed(
+    by_row: Float[np.ndarray, "b c s"], relative_ess: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """ArviZ's; where draws stand still and no tail can be smoothed, raw weights, not reliable."""
+    try:
+        return array_stats.loo(by_row, r_eff=relative_ess, chain_axis=1, draw_axis=2)
+    except ValueError:  # all values of some tail are the same
+        if len(by_row) > 1:
+            each = [_smoothed(row[None], relative_ess) for row in by_row]
+            elpd, k, p = (np.concatenate(part) for part in zip(*each, strict=True))
+            return elpd, k, p
+        flat = by_row.reshape(1, -1)
+        log_size = np.log(flat.size)
+        elpd = log_size - logsumexp(-flat, axis=1)
+        return elpd, np.array([np.inf]), logsumexp(flat, axis=1) - log_size - elpd
 
 
 def _approximate(
