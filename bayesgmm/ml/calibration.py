@@ -6,7 +6,7 @@ that the truth itself leads to.
 """
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -148,7 +148,7 @@ class Calibration(Told):
         for each in self.coverages:
             if np.isfinite(each.share):
                 shares.setdefault(each.method, []).append(100 * each.share)
-        spans = [f"{method} {min(s):.0f} to {max(s):.0f} %" for method, s in shares.items()]
+        spans = [f"{method} {_span(each)} %" for method, each in shares.items()]
         told = f"At {self.fit.n:,.0f} rows 95 % intervals cover: {', '.join(spans)}."
         return [told] if spans else []
 
@@ -257,7 +257,9 @@ def _coverages(
             ends = _resampled(one, problem, data, n_resamples, rng)
             inside.setdefault("weighted bootstrap", []).append(covers(truth, *ends))
     return [
-        coverage for method, each in inside.items() for coverage in coverages(method, each, fit)
+        coverage
+        for method, each in inside.items()
+        for coverage in coverages(method, each, fit.family)
     ]
 
 
@@ -320,6 +322,11 @@ def _found(fit: MaximumLikelihood, data: Data, own: Replicates, kept: np.ndarray
     refused = np.array([bool(why) for why in result.reasons(fit.family)])
     ends = np.where(refused, -np.inf, result.state.log_likelihood)
     return float((own.log_likelihood[kept] >= ends[kept] - SAME_OPTIMUM).mean())
+
+
+def _span(shares: Sequence[float]) -> str:
+    ends = dict.fromkeys(f"{end(shares):.0f}" for end in (min, max))
+    return " to ".join(ends)
 
 
 def _entry(coverage: Coverage | None) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool
 
-from bayesgmm.ml.optima import MaximumLikelihood
+from bayesgmm.gaussian.families import Family
 from bayesgmm.ml.quantities import Quantities
 
 LEVEL = 0.95
@@ -41,12 +41,12 @@ def covers(truth: Quantities, low: Quantities, high: Quantities) -> Quantities:
     return Quantities(*(within(*three) for three in zip(truth, low, high, strict=True)))
 
 
-def coverages(method: str, inside: Sequence[Quantities], fit: MaximumLikelihood) -> list[Coverage]:
+def coverages(method: str, inside: Sequence[Quantities], family: Family) -> list[Coverage]:
     """How often the intervals of one method covered, from what `covers` says of each data set."""
     found = []
-    k, d = fit.mixture.means.shape
+    k, d = inside[0].means.shape
     for quantity in REPORTED:
-        free = _free(quantity, fit, k, d)
+        free = _free(quantity, family, k, d)
         if not free.any():
             continue
         values = np.stack([getattr(each, quantity)[free] for each in inside])
@@ -58,11 +58,11 @@ def coverages(method: str, inside: Sequence[Quantities], fit: MaximumLikelihood)
     return found
 
 
-def _free(quantity: str, fit: MaximumLikelihood, k: int, d: int) -> Bool[np.ndarray, "..."]:
+def _free(quantity: str, family: Family, k: int, d: int) -> Bool[np.ndarray, "..."]:
     """Which entries are parameters: each pair of columns once, and no weight that is known."""
     if quantity == "weights":
-        return np.full(k, k > 1 and not fit.family.equal_weights)
+        return np.full(k, k > 1 and not family.equal_weights)
     if quantity == "correlations":
-        pairs = np.tril(np.ones((d, d), bool), -1) & (fit.family.orientation != "I")
+        pairs = np.tril(np.ones((d, d), bool), -1) & (family.orientation != "I")
         return np.broadcast_to(pairs, (k, d, d))
     return np.full((k, d), True)
