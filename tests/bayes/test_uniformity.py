@@ -37,6 +37,7 @@ def test_twenty_ranks_at_the_ends_are_enough():
     """As of labels that were left as they fell."""
     found = uniformity(np.repeat([0, DRAWS], 10), DRAWS)
     assert found.ecdf < 1e-6
+    assert found.spread == pytest.approx(np.sqrt(3), rel=0.03)
 
 
 def test_shares_keep_the_order_of_ranks():
