@@ -1,6 +1,6 @@
 # Two commands work from a bare clone: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check notebooks benchmark calibration clean
+.PHONY: help demo test check notebooks benchmark calibration sbc clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -37,6 +37,9 @@ benchmark: $(TEST_STAMP)  ## how long a user waits, EM, bootstrap, grid, gradien
 
 calibration: $(TEST_STAMP)  ## coverage of intervals by simulation; writes docs/calibration.md and .png
 	$(BIN)/python benchmarks/calibration.py --table docs/calibration.md --figure docs/calibration.png
+
+sbc: $(TEST_STAMP)  ## rank truths among posterior draws, every program; writes docs/sbc.md and .png
+	$(BIN)/python benchmarks/sbc.py --table docs/sbc.md --figure docs/sbc.png
 
 clean:  ## remove what builds, tests and the demo leave behind (.venv stays)
 	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis faithful.html

@@ -149,7 +149,7 @@ def _add_compare(commands: Any) -> None:
         "--calibrate",
         type=int,
         metavar="N",
-        help="simulate N data sets from the chosen fit: do its intervals cover, is k found",
+        help="refit N data sets simulated from the chosen fit: do intervals cover, is k found",
     )
 
 

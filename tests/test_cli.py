@@ -100,11 +100,11 @@ def test_select_tests_k_against_the_next(tmp_path: Path) -> None:
 
 
 def test_compare_is_calibrated_where_that_is_asked_for(tmp_path: Path) -> None:
-    arguments = ("faithful", "-k", "1", "--draws", 500, "--calibrate", 3, "--json", "out.json")
+    arguments = ("faithful", "-k", "1", "--draws", 500, "--calibrate", 2, "--json", "out.json")
     done = run("compare", *arguments, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "3 data sets simulated from VVV, k = 1" in done.stdout
-    assert json.loads((tmp_path / "out.json").read_text())["calibration"]["n_simulations"] == 3
+    assert "2 data sets simulated from VVV, k = 1" in done.stdout
+    assert json.loads((tmp_path / "out.json").read_text())["calibration"]["n_simulations"] == 2
 
 
 def test_programs_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -89,8 +89,7 @@ def loo(
     for begin in range(0, n_rows, size):
         by_row = np.moveaxis(log_densities(slice(begin, min(begin + size, n_rows))), -1, 0)
         if log_approximation is None:
-            axes = {"chain_axis": 1, "draw_axis": 2}
-            parts.append(array_stats.loo(by_row, r_eff=relative_ess, **axes))
+            parts.append(_plain(by_row, relative_ess))
         else:
             parts.append(_approximate(by_row, log_posterior, log_approximation))
     elpd, k, p = (np.concatenate(part) for part in zip(*parts, strict=True))
@@ -171,6 +170,22 @@ def smoothed(
     except ValueError:  # the tail holds one value, or too few
         return log_ratio - logsumexp(log_ratio), np.inf
     return log_weights, float(k) if np.isfinite(k) else np.inf
+
+
+def _plain(
+    by_row: Float[np.ndarray, "b c s"], relative_ess: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """ArviZ's; row by row where draws stand still, so that some tail cannot be smoothed."""
+    try:
+        return array_stats.loo(by_row, r_eff=relative_ess, chain_axis=1, draw_axis=2)
+    except ValueError:  # all values of some tail are the same
+        flat = by_row.reshape(len(by_row), -1)
+        weighed = [smoothed(-row, relative_ess) for row in flat]
+        elpd = np.array(
+            [logsumexp(weights + row) for (weights, _), row in zip(weighed, flat, strict=True)]
+        )
+        k = np.array([k for _, k in weighed])
+        return elpd, k, logsumexp(flat, axis=1) - np.log(flat.shape[1]) - elpd
 
 
 def _approximate(

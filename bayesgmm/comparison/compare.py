@@ -19,6 +19,7 @@ from bayesgmm.bayes.settings import Settings
 from bayesgmm.comparison import both as pair
 from bayesgmm.comparison import programs
 from bayesgmm.comparison.both import Both
+from bayesgmm.comparison.calibration import calibrate, calibrate_ml
 from bayesgmm.comparison.programs import ProgramComparison
 from bayesgmm.comparison.summary import Summary, model_label
 from bayesgmm.comparison.verdicts import sentences
@@ -31,7 +32,7 @@ from bayesgmm.data.ranges import component_range
 from bayesgmm.data.table import Table, read_table
 from bayesgmm.gaussian.families import families_for
 from bayesgmm.ml import restarts
-from bayesgmm.ml.calibration import Calibration, calibrate
+from bayesgmm.ml.calibration import Calibration
 from bayesgmm.ml.problem import Problem, check_components
 from bayesgmm.ml.selection import Selection, check_criterion, scan
 
@@ -80,7 +81,7 @@ class Comparison:
         criterion: what chooses k among the converged fits.
         families: the same k over all covariance families, by maximum likelihood.
         provenance: what is needed to repeat it.
-        calibration: of the chosen k by maximum likelihood, if it was asked for.
+        calibration: of the chosen k, if it was asked for.
     """
 
     fits: tuple[Both, ...]
@@ -176,11 +177,13 @@ class Comparison:
 
     def calibrated(
         self,
-        n_simulations: int = 200,
+        n_simulations: int = 50,
         random_state: object = None,
         progress: Progress = silent,
     ) -> "Comparison":
-        """The same with a calibration of the chosen fit, which the report then shows.
+        """The same with a calibration of the chosen fit, both ways, which the report then shows.
+
+        Where the program's components are not normal it is of maximum likelihood alone.
 
         Args:
             n_simulations: data sets, each as large as the data.
@@ -192,10 +195,8 @@ class Comparison:
         """
         rng, _ = generator(random_state)
         chosen = self.chosen_
-        track = restarts.Settings().track(chosen.problem, chosen.n_components)
-        found = calibrate(
-            chosen.ml, chosen.problem, track, rng, n_simulations=n_simulations, progress=progress
-        )
+        by = calibrate if chosen.posterior.structure.gaussian else calibrate_ml
+        found = by(chosen, rng, n_simulations=n_simulations, progress=progress)
         return replace(self, calibration=found)
 
     def report(self, path: str | Path) -> Path:

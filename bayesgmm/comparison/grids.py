@@ -9,7 +9,8 @@ from bayesgmm.bayes.diagnose import Thresholds
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.words import INFERENCES, fixed, listed
 from bayesgmm.gaussian.families import family, family_label
-from bayesgmm.ml.calibration import Calibration, Coverage
+from bayesgmm.ml.calibration import Calibration
+from bayesgmm.ml.coverage import Coverage
 
 if TYPE_CHECKING:
     from bayesgmm.comparison.compare import Comparison

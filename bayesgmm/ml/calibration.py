@@ -7,29 +7,29 @@ that the truth itself leads to.
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Float
 from numpy.random import Generator
 
 from bayesgmm.data.errors import InputError
 from bayesgmm.data.plain import plain
-from bayesgmm.data.table import Table
 from bayesgmm.gaussian.alignment import assignments, divergences
 from bayesgmm.gaussian.families import family_label
 from bayesgmm.gaussian.mixture import Mixture, log_likelihoods, permute
 from bayesgmm.ml import criteria
 from bayesgmm.ml.bootstrap import bootstrap
+from bayesgmm.ml.coverage import LEVEL, REPORTED, Coverage, coverages, covers
 from bayesgmm.ml.driver import run
 from bayesgmm.ml.em import Data
 from bayesgmm.ml.optima import SAME_OPTIMUM, MaximumLikelihood
 from bayesgmm.ml.problem import Problem
 from bayesgmm.ml.quantities import Quantities, quantities
 from bayesgmm.ml.race import Track
-from bayesgmm.ml.replicates import MAX_ITER, TOL, Replicates, fit_replicates
-from bayesgmm.ml.simulation import draw_rows
+from bayesgmm.ml.replicates import MAX_ITER, TOL, Replicates
+from bayesgmm.ml.simulation import Simulated, simulate, simulated_table
 from bayesgmm.ml.told import Told
 from bayesgmm.ml.uncertainty import standard_errors
 from bayesgmm.ml.warnings import DegenerateFitWarning
@@ -40,31 +40,9 @@ if TYPE_CHECKING:
 N_SIMULATIONS = 200
 N_RESAMPLES = 199
 N_INIT = 8
-LEVEL = 0.95
-MORE_COMPONENTS = 2
 MUCH = 0.01
 MOST_BYTES = 2**31  # of simulated rows
-REPORTED = ("weights", "means", "sds", "correlations")
 CRITERIA = ("aic", "bic", "icl")
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """How often intervals of one kind covered one kind of parameter.
-
-    Attributes:
-        method: where the intervals came from.
-        quantity: "weights", "means", "sds" or "correlations".
-        share: of intervals that covered, components and columns together.
-        error: its Monte-Carlo standard error, simulations being the units.
-        missing: share of intervals that were missing, with a reason.
-    """
-
-    method: str
-    quantity: str
-    share: float
-    error: float
-    missing: float
 
 
 @dataclass(frozen=True, repr=False)
@@ -80,6 +58,8 @@ class Calibration(Told):
             truth.
         lost: data sets that had no admissible fit.
         n_init: starts of each.
+        undecided: for each k the data sets whose posterior did not converge, if there were any.
+        remarks: what else is to be told.
     """
 
     fit: MaximumLikelihood
@@ -90,6 +70,8 @@ class Calibration(Told):
     found: float
     lost: int
     n_init: int
+    undecided: Mapping[int, int] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
     @property
     def table(self) -> "pd.DataFrame":
@@ -107,6 +89,7 @@ class Calibration(Told):
             "recovered": {name: dict(shares) for name, shares in self.recovered.items()},
             "found": self.found,
             "lost": self.lost,
+            "undecided": dict(self.undecided),
             "sentences": self.sentences(),
         }
         return dict(plain(content))
@@ -139,6 +122,7 @@ class Calibration(Told):
         k = self.fit.n_components
         best = max(self.recovered, key=lambda name: self.recovered[name][k])
         lines = [
+            *self._trust(),
             f"{best.upper()} finds k = {k} in {100 * self.recovered[best][k]:.0f} % of data sets "
             "of this size.",
             f"{self.n_init} starts reach an optimum as high as the truth's in "
@@ -156,7 +140,17 @@ class Calibration(Told):
                 lines.append(f"{100 * each.missing:.0f} % of {each.method} intervals are missing.")
         if self.lost:
             lines.append(f"{self.lost} data sets had no admissible fit of {k} and are left out.")
-        return lines
+        return [*lines, *self.remarks]
+
+    def _trust(self) -> list[str]:
+        """From what to what 95 % intervals of each method cover."""
+        shares: dict[str, list[float]] = {}
+        for each in self.coverages:
+            if np.isfinite(each.share):
+                shares.setdefault(each.method, []).append(100 * each.share)
+        spans = [f"{method} {_span(each)} %" for method, each in shares.items()]
+        told = f"At {self.fit.n:,.0f} rows 95 % intervals cover: {', '.join(spans)}."
+        return [told] if spans else []
 
 
 def calibrate(
@@ -186,39 +180,35 @@ def calibrate(
         InputError: fewer than two simulations; row weights that are not counts; a fit that is not
             admissible.
     """
-    m, n, d = n_simulations, round(fit.n), fit.d
-    _check(fit, problem, m, n_resamples)
-    X = draw_rows(fit.mixture, m * n, rng)[0].reshape(m, n, d)
-    data = track.data._replace(X=X, row_weights=np.ones(n))
-    ks = [
-        k
-        for k in range(max(1, fit.n_components - 1), fit.n_components + MORE_COMPONENTS + 1)
-        if k <= n
-    ]
-    fits = {}
-    for done, k in enumerate(ks):
-        progress("simulated data sets, every k", done, len(ks))
-        fits[k] = fit_replicates(data, k, fit.family, n_init, rng)
-    own = fits[fit.n_components]
-    kept = np.flatnonzero(own.admissible)
-    if kept.size < 2:
-        raise InputError(
-            f"{m - kept.size} of {m} simulated data sets have no admissible fit of "
-            f"{fit.n_components} components; fit fewer."
-        )
+    check(fit, problem, n_simulations, n_resamples)
+    sets = simulate(fit, track, rng, n_simulations, n_init, progress)
+    return count(fit, problem.table.name, sets, rng, n_resamples, progress)
+
+
+def count(
+    fit: MaximumLikelihood,
+    name: str,
+    sets: Simulated,
+    rng: Generator,
+    n_resamples: int,
+    progress: Callable[[str, int, int], None],
+) -> Calibration:
+    """What holds of maximum likelihood in simulated data sets; `name` is that of the data."""
+    own, m = sets.fits[fit.n_components], len(sets.data.X)
     return Calibration(
         fit,
-        problem.table.name,
+        name,
         m,
-        tuple(_coverages(fit, own, data, kept, n_resamples, rng, progress)),
-        _recovered(fit, fits, X),
-        _found(fit, data, own, kept),
-        int(m - kept.size),
-        n_init,
+        tuple(_coverages(fit, own, sets.data, sets.kept, n_resamples, rng, progress)),
+        _recovered(fit, sets.fits, sets.data.X),
+        _found(fit, sets.data, own, sets.kept),
+        m - sets.kept.size,
+        sets.n_init,
     )
 
 
-def _check(fit: MaximumLikelihood, problem: Problem, m: int, n_resamples: int) -> None:
+def check(fit: MaximumLikelihood, problem: Problem, m: int, n_resamples: int) -> None:
+    """Refuse what cannot be simulated; `calibrate` says what."""
     if m < 2:
         raise InputError(f"n_simulations={m} must be at least 2; 200 is usual.")
     if n_resamples == 1:
@@ -256,17 +246,21 @@ def _coverages(
     inside: dict[str, list[Quantities]] = {}
     for done, i in enumerate(kept):
         progress("intervals of simulated data sets", done, len(kept))
-        problem = Problem.of(_table(data.X[i]))
+        problem = Problem.of(simulated_table(data.X[i]))
         mixture = Mixture(*(part[i] for part in aligned))
         one = replace(
             fit, mixture=mixture, log_likelihood=float(own.log_likelihood[i]), converged=True
         )
         ends = standard_errors(one, problem).intervals(mixture)
-        inside.setdefault("standard error", []).append(_inside(truth, *ends))
+        inside.setdefault("standard error", []).append(covers(truth, *ends))
         if n_resamples:
             ends = _resampled(one, problem, data, n_resamples, rng)
-            inside.setdefault("weighted bootstrap", []).append(_inside(truth, *ends))
-    return [coverage for method, each in inside.items() for coverage in _shares(method, each, fit)]
+            inside.setdefault("weighted bootstrap", []).append(covers(truth, *ends))
+    return [
+        coverage
+        for method, each in inside.items()
+        for coverage in coverages(method, each, fit.family)
+    ]
 
 
 def _resampled(
@@ -282,45 +276,6 @@ def _resampled(
             nothing = Quantities(*(np.full(part.shape, np.nan) for part in quantities(fit.mixture)))
             return nothing, nothing
     return drawn.intervals()
-
-
-def _table(X: np.ndarray) -> Table:
-    return Table(X, tuple(f"x{j}" for j in range(X.shape[1])), None, "simulated", "simulated")
-
-
-def _inside(truth: Quantities, low: Quantities, high: Quantities) -> Quantities:
-    """1 where an interval covers, 0 where it does not, NaN where there is none."""
-
-    def covers(value: np.ndarray, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        return np.where(np.isfinite(a + b), (a <= value) & (value <= b), np.nan)
-
-    return Quantities(*(covers(*three) for three in zip(truth, low, high, strict=True)))
-
-
-def _shares(method: str, inside: Sequence[Quantities], fit: MaximumLikelihood) -> list[Coverage]:
-    found = []
-    k, d = fit.mixture.means.shape
-    for quantity in REPORTED:
-        free = _free(quantity, fit, k, d)
-        if not free.any():
-            continue
-        values = np.stack([getattr(each, quantity)[free] for each in inside])
-        missing = np.isnan(values)
-        whole = ~missing.all(1)
-        means = np.nanmean(values[whole], 1) if whole.any() else np.array([np.nan])
-        error = float(means.std(ddof=1) / np.sqrt(means.size)) if means.size > 1 else float("nan")
-        found.append(Coverage(method, quantity, float(means.mean()), error, float(missing.mean())))
-    return found
-
-
-def _free(quantity: str, fit: MaximumLikelihood, k: int, d: int) -> Bool[np.ndarray, "..."]:
-    """Which entries are parameters: each pair of columns once, and no weight that is known."""
-    if quantity == "weights":
-        return np.full(k, k > 1 and not fit.family.equal_weights)
-    if quantity == "correlations":
-        pairs = np.tril(np.ones((d, d), bool), -1) & (fit.family.orientation != "I")
-        return np.broadcast_to(pairs, (k, d, d))
-    return np.full((k, d), True)
 
 
 def _recovered(
@@ -340,10 +295,19 @@ def _recovered(
         values["icl"].append(
             np.array([criteria.icl(a, df, n, b) for a, b in zip(heights, certainty, strict=True)])
         )
-    some = np.any([found.admissible for found in fits.values()], axis=0)
-    ks = np.array(list(fits))
-    best = {name: np.where(some, ks[np.stack(rows).argmin(0)], 0) for name, rows in values.items()}
-    return {name: {k: float((b == k).mean()) for k in fits} for name, b in best.items()}
+    return {name: best_shares(dict(zip(fits, rows, strict=True))) for name, rows in values.items()}
+
+
+def best_shares(values: Mapping[int, Float[np.ndarray, " m"]]) -> dict[int, float]:
+    """How often each k has the least value; a data set whose values are all infinite has no best.
+
+    Args:
+        values: of m data sets, for each k.
+    """
+    least = np.min(list(values.values()), axis=0)
+    ks = np.array(list(values))
+    best = np.where(np.isfinite(least), ks[np.argmin(list(values.values()), axis=0)], 0)
+    return {k: float((best == k).mean()) for k in values}
 
 
 def _certainty(found: Replicates, i: int, X: np.ndarray) -> float:
@@ -358,6 +322,11 @@ def _found(fit: MaximumLikelihood, data: Data, own: Replicates, kept: np.ndarray
     refused = np.array([bool(why) for why in result.reasons(fit.family)])
     ends = np.where(refused, -np.inf, result.state.log_likelihood)
     return float((own.log_likelihood[kept] >= ends[kept] - SAME_OPTIMUM).mean())
+
+
+def _span(shares: Sequence[float]) -> str:
+    ends = dict.fromkeys(f"{end(shares):.0f}" for end in (min, max))
+    return " to ".join(ends)
 
 
 def _entry(coverage: Coverage | None) -> str:

@@ -1,10 +1,21 @@
-"""Rows drawn from mixtures."""
+"""Rows drawn from mixtures, and data sets drawn from a fit."""
+
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
 from numpy.random import Generator
 
+from bayesgmm.data.errors import InputError
+from bayesgmm.data.table import Table
 from bayesgmm.gaussian.mixture import Mixture
+from bayesgmm.ml.em import Data
+from bayesgmm.ml.optima import MaximumLikelihood
+from bayesgmm.ml.race import Track
+from bayesgmm.ml.replicates import Replicates, fit_replicates
+
+MORE_COMPONENTS = 2
 
 
 def draw_rows(
@@ -26,3 +37,56 @@ def draw_rows(
     for j, factor in enumerate(mixture.scale_tril):
         noise[labels == j] = noise[labels == j] @ factor.T
     return means + noise, labels
+
+
+class Simulated(NamedTuple):
+    """Data sets drawn from a fit, and their best admissible fits of every k.
+
+    Attributes:
+        data: X (m, n, d).
+        fits: m for each k.
+        kept: the data sets with an admissible fit of as many components as the truth has.
+        n_init: EM starts of each.
+    """
+
+    data: Data
+    fits: Mapping[int, Replicates]
+    kept: Int[np.ndarray, " _m"]
+    n_init: int
+
+
+def simulate(
+    fit: MaximumLikelihood,
+    track: Track,
+    rng: Generator,
+    n_simulations: int,
+    n_init: int,
+    progress: Callable[[str, int, int], None],
+) -> Simulated:
+    """Data sets of the data's own size, fitted with k from one below the truth's to two above.
+
+    Arguments are those of `ml.calibration.calibrate`.
+
+    Raises:
+        InputError: nearly none has an admissible fit.
+    """
+    m, n, d, own = n_simulations, round(fit.n), fit.d, fit.n_components
+    X = draw_rows(fit.mixture, m * n, rng)[0].reshape(m, n, d)
+    data = track.data._replace(X=X, row_weights=np.ones(n))
+    ks = [k for k in range(max(1, own - 1), own + MORE_COMPONENTS + 1) if k <= n]
+    fits = {}
+    for done, k in enumerate(ks):
+        progress("simulated data sets, every k", done, len(ks))
+        fits[k] = fit_replicates(data, k, fit.family, n_init, rng)
+    kept = np.flatnonzero(fits[own].admissible)
+    if kept.size < 2:
+        raise InputError(
+            f"{m - kept.size} of {m} simulated data sets have no admissible fit of {own} "
+            "components; fit fewer."
+        )
+    return Simulated(data, fits, kept, n_init)
+
+
+def simulated_table(X: Float[np.ndarray, "n d"]) -> Table:
+    """One data set as a table."""
+    return Table(X, tuple(f"x{j}" for j in range(X.shape[1])), None, "simulated", "simulated")

@@ -127,3 +127,15 @@ def test_stacking_prefers_what_predicts_better_everywhere():
     pointwise = np.stack([np.full(N, -1.0), np.full(N, -3.0)])
     np.testing.assert_allclose(stacking(pointwise, ONES), [1.0, 0.0], atol=1e-9)
     np.testing.assert_allclose(stacking(pointwise - 2000, ONES), [1.0, 0.0], atol=1e-9)
+
+
+def test_chains_that_stand_still_have_a_density_but_none_that_is_reliable():
+    """Only in the rows where they do; the others are as ever."""
+    expected, still = plain(), LOG_LIKELIHOOD.copy()
+    still[..., 3] = LOG_LIKELIHOOD[0, 0, 3]
+    found, others = plain(still), np.arange(N) != 3
+    np.testing.assert_array_equal(found.pointwise[others], expected.pointwise[others])
+    assert found.pointwise[3] == pytest.approx(LOG_LIKELIHOOD[0, 0, 3])
+    assert found.p_pointwise[3] == pytest.approx(0, abs=1e-12)
+    assert found.pareto_k[3] == np.inf
+    assert found.n_bad == expected.n_bad + 1

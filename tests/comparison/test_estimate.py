@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import bayesgmm as bg
+from bayesgmm.comparison import compare
 from bayesgmm.ml.quantities import quantities
 
 
@@ -101,7 +102,10 @@ def test_clouds_are_drawn_for_a_column_that_exists(faithful_fit) -> None:
         faithful_fit.plot_clouds("wating")
 
 
-def test_a_calibrated_comparison_says_so_in_its_report(make_comparison, tmp_path) -> None:
+def test_a_calibrated_comparison_says_so_in_its_report(
+    make_comparison, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setattr(compare, "calibrate", compare.calibrate_ml)  # which is quick
     comparison = make_comparison()
     assert comparison.calibration is None
     calibrated = comparison.calibrated(3, random_state=0)
