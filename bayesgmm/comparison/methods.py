@@ -252,6 +252,7 @@ def _choice(comparison: "Comparison") -> str:
         if comparison.table.row_weights is not None
         else ""
     )
+    counts += _left_out(comparison)
     return (
         "Numbers of components were compared by AIC (Akaike 1974), BIC (Schwarz 1978), ICL with "
         "maximum a posteriori memberships (Biernacki, Celeux and Govaert 2000) and the expected "
@@ -260,6 +261,16 @@ def _choice(comparison: "Comparison") -> str:
         f"below {TIE:g} or below {TIE_SE:g} standard errors were taken as ties. The chosen k has "
         f"the lowest {comparison.criterion.upper()} among the fits that passed. By maximum "
         f"likelihood the same k were compared over the covariance structures {listed(types)} too."
+    )
+
+
+def _left_out(comparison: "Comparison") -> str:
+    matched = sum(each.posterior.loo.n_matched for each in comparison.fits)
+    if not matched:
+        return ""
+    return (
+        f" For {counted(matched, 'row')} (over all k) whose Pareto k-hat was too high, draws were "
+        "moved to match the moments of the posterior without the row (Paananen et al. 2021)."
     )
 
 

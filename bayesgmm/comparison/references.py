@@ -51,6 +51,8 @@ REFERENCES = {
     "Investigation of parameter uncertainty in clustering using a Gaussian mixture model via "
     "jackknife, bootstrap and weighted likelihood bootstrap. Computational Statistics 34, "
     "1779-1813.",
+    "Paananen et al. 2021": "Paananen, T., Piironen, J., Bürkner, P.-C. and Vehtari, A. (2021). "
+    "Implicitly adaptive importance sampling. Statistics and Computing 31, 16.",
     "Phan, Pradhan and Jankowiak 2019": "Phan, D., Pradhan, N. and Jankowiak, M. (2019). "
     "Composable effects for flexible and accelerated probabilistic programming in NumPyro. "
     "arXiv:1912.11554.",

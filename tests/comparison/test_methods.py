@@ -6,8 +6,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from string import Formatter
 
+import numpy as np
 import pytest
 
+from bayesgmm.bayes.loo import MATCHED, PSIS
 from bayesgmm.bayes.program import load_model, model_names
 from bayesgmm.comparison.compare import Comparison
 from bayesgmm.comparison.methods import PRIORS, methods, spans
@@ -70,3 +72,14 @@ def test_a_program_of_the_user_keeps_its_priors_to_itself(comparison: Comparison
 )
 def test_spans(ks: list[int], words: str) -> None:
     assert spans(ks) == words
+
+
+def test_rows_that_were_left_out_by_moved_draws_are_told(comparison: Comparison) -> None:
+    assert "Paananen" not in "\n".join(methods(comparison))
+    posterior = comparison.fits[0].posterior
+    how = np.array([MATCHED, MATCHED, *[PSIS] * 270])
+    moved = replace(posterior, known_loo=replace(posterior.loo, how=how))
+    fits = (replace(comparison.fits[0], posterior=moved), *comparison.fits[1:])
+    told = methods(replace(comparison, fits=fits))
+    assert "For 2 rows (over all k) whose Pareto k-hat was too high" in "\n".join(told)
+    assert any(each.startswith("Paananen") for each in references(told))
