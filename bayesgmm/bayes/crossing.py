@@ -17,7 +17,7 @@ from bayesgmm.bayes.target import Data, Target
 from bayesgmm.gaussian.arrays import Array
 from bayesgmm.gaussian.cores import available_cores, threads
 from bayesgmm.gaussian.memory import give_back
-from bayesgmm.gaussian.mixture import Mixture, log_responsibilities, permute
+from bayesgmm.gaussian.mixture import Mixture, permute
 from bayesgmm.gaussian.precision import float64
 
 HELD_ROWS = 5
@@ -61,7 +61,7 @@ def held_rows(n: int) -> Int[np.ndarray, " h"]:
 def cross(
     target: Target,
     data: Data,
-    pivot: Mixture,
+    log_pivot: Float[Array, "n k"],
     draws: Draws,
     begin: int,
     key: Array,
@@ -74,7 +74,7 @@ def cross(
     Args:
         target: the program.
         data: rows, weights and constants.
-        pivot: EM's mixture, whose labels draws get.
+        log_pivot: log memberships in the clusters whose labels draws get, such as EM's.
         draws: of every chain as many.
         begin: how many draws of every chain came before these.
         key: for the drawn allocations.
@@ -85,7 +85,7 @@ def cross(
     flat = draws.z.reshape(c * s, p)
     numbers = np.arange(c, dtype=np.int32)[:, None] * 2**20 + begin + np.arange(s, dtype=np.int32)
     X = np.asarray(data.X)
-    log_pivot, held = jnp.asarray(log_responsibilities(pivot, X)), held_rows(n_rows)
+    log_pivot, held = jnp.asarray(log_pivot), held_rows(n_rows)
     size = rows.block_draws(len(X))
     whole: list[Any] = []
 

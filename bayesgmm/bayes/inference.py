@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from bayesgmm.bayes import laplace, nuts, seen, vi
 from bayesgmm.bayes.checkpoint import Record
@@ -24,7 +26,7 @@ from bayesgmm.bayes.target import Data, Target
 from bayesgmm.data.errors import InputError
 from bayesgmm.gaussian.arrays import Array, filled_up
 from bayesgmm.gaussian.memory import give_back
-from bayesgmm.gaussian.mixture import responsibilities
+from bayesgmm.gaussian.mixture import log_responsibilities, responsibilities
 from bayesgmm.gaussian.passes import pass_for
 from bayesgmm.gaussian.precision import float64
 from bayesgmm.ml.optima import MaximumLikelihood
@@ -179,6 +181,11 @@ class _Line:
     parts: list[Crossed] = field(default_factory=list)
     examined: Examined | None = None
 
+    @cached_property
+    def log_pivot(self) -> Float[Array, "n k"]:
+        """Log memberships by EM."""
+        return jnp.asarray(log_responsibilities(self.ml.mixture, np.asarray(self.ready.data.X)))
+
     @property
     def n_draws(self) -> int:
         """Of every chain."""
@@ -193,8 +200,8 @@ class _Line:
 
     def _cross(self, draws: Draws, begin: int, n_draws: int) -> Crossed:
         """Draws that come after so many of their chains, where there are so many in all."""
-        ready, pivot = self.ready, self.ml.mixture
-        own = (ready.target, ready.data, pivot, draws, begin, self.key)
+        ready = self.ready
+        own = (ready.target, ready.data, self.log_pivot, draws, begin, self.key)
         return cross(*own, n_rows=len(ready.problem.X), each_row=self._fits(n_draws))
 
     def at_modes(self, found: Sequence[Mode]) -> Crossed:

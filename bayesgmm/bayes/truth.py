@@ -26,7 +26,6 @@ from bayesgmm.bayes.start import values
 from bayesgmm.bayes.structure import WEIGHTS, Structure
 from bayesgmm.data.errors import InputError
 from bayesgmm.gaussian.arrays import Array
-from bayesgmm.gaussian.mixture import Mixture
 from bayesgmm.gaussian.precision import float64
 
 
@@ -88,7 +87,6 @@ def _draw(
 
 def ranks(
     posterior: Posterior,
-    pivot: Mixture,
     truth: Truth,
     n_draws: int,
     rng: np.random.Generator,
@@ -97,11 +95,10 @@ def ranks(
 
     Quantities are the log posterior, log prior and log-likelihood, which see what parameters alone
     do not (Modrak et al. 2023); all that labels cannot touch; and every parameter, the truth's
-    labels being put right as those of any draw are.
+    labels being put right as those of the draws are: by their average memberships.
 
     Args:
         posterior: of the truth's rows; its kept chains are thinned evenly.
-        pivot: the EM fit, whose labels draws get.
         truth: what the rows were drawn from.
         n_draws: few enough to be nearly independent.
         rng: breaks ties.
@@ -109,7 +106,7 @@ def ranks(
     Source: Talts et al. (2018), algorithm 2.
     """
     drawn = _quantities(posterior.crossed, posterior.structure)
-    known = _quantities(_crossed(posterior, pivot, truth), posterior.structure)
+    known = _quantities(_crossed(posterior, truth), posterior.structure)
     places = np.linspace(0, posterior.margin[posterior.kept].size - 1, n_draws).astype(int)
     return {
         name: _rank(drawn[name][posterior.kept].ravel()[places], float(value[0, 0]), rng)
@@ -124,7 +121,7 @@ def _rank(drawn: Float[np.ndarray, " s"], value: float, rng: np.random.Generator
 
 
 @float64
-def _crossed(posterior: Posterior, pivot: Mixture, truth: Truth) -> Crossed:
+def _crossed(posterior: Posterior, truth: Truth) -> Crossed:
     """The truth crossed with its rows, as a chain of one draw."""
     target, data = posterior.target, posterior.data
     assert target is not None
@@ -133,6 +130,9 @@ def _crossed(posterior: Posterior, pivot: Mixture, truth: Truth) -> Crossed:
     log_posterior = -values(target, data, z[0])[None]
     own = Draws(z, log_posterior, None, {})
     key, n = new_key(np.random.default_rng(0)), len(posterior.X)
+    membership = posterior.membership[:, : posterior.structure.k]
+    pivot = np.zeros((len(data.X), posterior.structure.k))  # what fills the rows up has no say
+    pivot[:n] = np.log(np.maximum(membership, np.finfo(float).tiny))
     return cross(target, data, pivot, own, 0, key, n_rows=n, each_row=True)
 
 

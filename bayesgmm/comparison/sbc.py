@@ -70,7 +70,7 @@ def simulate(
         return Outcome(lost=str(error))
     posterior = fitted.posterior
     return Outcome(
-        ranks(posterior, fitted.ml.mixture, truth, N_DRAWS, rng),
+        ranks(posterior, truth, N_DRAWS, rng),
         tuple(flag.name for flag in posterior.verdict.flags),
         fitted.ml.optima[0].admissible,
     )

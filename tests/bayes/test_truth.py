@@ -50,7 +50,7 @@ def test_a_draw_as_truth_ranks_where_it_lies(fit):
     posterior, place = fit.both_.posterior, (1, 57)
     truth = Truth(posterior.draws.z[place], posterior.X)
     size = posterior.margin.size
-    found = ranks(posterior, fit.ml_.mixture, truth, size, np.random.default_rng(0))
+    found = ranks(posterior, truth, size, np.random.default_rng(0))
     sites = {f"means[{j + 1}, 1]": posterior.sites["means"][..., j, 0] for j in range(2)}
     for name, values in {**posterior.quantities, **sites}.items():
         below = int((values < values[place]).sum())
@@ -62,7 +62,7 @@ def test_ranks_do_not_depend_on_the_labels_of_the_truth(fit):
     logit, log_tau, first, second, sd, other = posterior.draws.z[0, 3]
     swapped = np.array([-logit, log_tau, second, first, other, sd])
     found = [
-        ranks(posterior, fit.ml_.mixture, Truth(z, posterior.X), 99, np.random.default_rng(0))
+        ranks(posterior, Truth(z, posterior.X), 99, np.random.default_rng(0))
         for z in (posterior.draws.z[0, 3], swapped)
     ]
     assert max(abs(found[0][name] - found[1][name]) for name in found[0]) <= 1  # a tie of rounding

@@ -62,8 +62,8 @@ def test_the_conjugate_program_is_calibrated() -> None:
 
 def test_standard_deviations_that_are_wrong_by_two_are_seen(simulations) -> None:
     found = [
-        ranks(posterior, pivot, drawn._replace(z=drawn.z + TWICE), *rest)
-        for posterior, pivot, drawn, *rest in simulations[1]
+        ranks(posterior, drawn._replace(z=drawn.z + TWICE), *rest)
+        for posterior, drawn, *rest in simulations[1]
     ]
     assert smallest_p(found) < 1e-4
 
