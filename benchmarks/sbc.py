@@ -33,7 +33,7 @@ ROWS, LEVEL = 48, 0.05
 STARTS = restarts.Settings(n_init=8)
 # A quarter of the draws that a fit has by default, and a quarter of the effective ones asked for,
 # which is as many as are ranked among.
-FITTED = {"num_draws": 250, "max_draws": 500, "thresholds": Thresholds(r_hat=1.05, ess=100.0)}
+FITTED = {"num_draws": 250, "max_draws": 250, "thresholds": Thresholds(r_hat=1.05, ess=100.0)}
 BLIND = ("log", "sum", "weight of", "mixture")  # how names begin of what labels do not touch
 SEEN = {"location": [0.0, 0.0], "spread": [4.0, 4.0], "sd": [1.0, 1.0]}
 ALONE = {"location": [0.0], "spread": [4.0], "sd": [1.0]}
