@@ -1,16 +1,28 @@
 """Fits that several test files look at."""
 
+import gc
 import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
+import jax
 import matplotlib as mpl
 import pytest
 
 import bayesgmm as bg
+from bayesgmm.gaussian.memory import crowded
 
 mpl.use("agg")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _room_for_programs() -> Iterator[None]:
+    """What tests compile beside the library's programs is let go before a process is full of it."""
+    yield
+    if crowded():
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,10 @@ from jaxtyping import Float, Int
 from bayesgmm.gaussian.mixture import Mixture, marginal_moments, moments
 
 MANY_COLUMNS = 16
+TINY = 1e-6
 
 INTERRUPTED = "interrupted"
+COLLAPSED = "collapsed"
 NOT_CONVERGED = "not converged"
 POOR = "poor approximation"
 MULTIMODAL = "multimodal"
@@ -38,6 +40,8 @@ class Thresholds:
     unoccupied: float = 0.5
     ambiguous: float = 0.025
     ambiguous_odds: float = 19.0
+    width: float = 1e-3
+    collapsed: float = 0.01
 
 
 @dataclass(frozen=True)
@@ -64,7 +68,7 @@ class Verdict:
     @property
     def usable(self) -> bool:
         """Whether single-number answers may be ranked against others."""
-        return not {NOT_CONVERGED, POOR, MULTIMODAL} & {flag.name for flag in self.flags}
+        return not {COLLAPSED, NOT_CONVERGED, POOR, MULTIMODAL} & {flag.name for flag in self.flags}
 
     def __str__(self) -> str:
         return self.name
@@ -85,6 +89,8 @@ class Diagnostics:
         pareto_k: of the importance ratios of an approximation.
         ambiguous: share of draws among which another labelling would be as plausible.
         occupied: share of draws in which all components hold rows.
+        collapsed: share of draws in which a normal component has no width to speak of; 0 for
+            components that are not normal.
         chain_modes: the mode in which each chain sits, 0 for the first.
         unseen: modes of much Laplace mass that no draw came near: what led there, and the mass.
     """
@@ -99,6 +105,7 @@ class Diagnostics:
     pareto_k: float
     ambiguous: float
     occupied: float
+    collapsed: float = 0.0
     chain_modes: tuple[int, ...] = field(default=())
     unseen: tuple[tuple[str, float], ...] = field(default=())
 
@@ -207,6 +214,8 @@ def diagnose(
     k: int,
     log_approximation: Float[np.ndarray, "c s"] | None,
     thresholds: Thresholds = Thresholds(),
+    *,
+    mixture: Mixture | None = None,
 ) -> Diagnostics:
     """Diagnostics of draws, from their label-invariant quantities and the sampler's own notes.
 
@@ -217,7 +226,8 @@ def diagnose(
         n_occupied: clusters that hold rows, (c, s).
         k: clusters.
         log_approximation: log density that draws of an approximation come from, (c, s).
-        thresholds: for modes and ambiguous labels.
+        thresholds: for modes, ambiguous labels and components without width.
+        mixture: the draws as Gaussian mixtures, where they are such.
     """
     quantities = _moving(quantities)
     stacked = np.stack(list(quantities.values()), axis=-1)
@@ -243,6 +253,7 @@ def diagnose(
         else pareto_k(quantities["log posterior"] - log_approximation),
         ambiguous=ambiguous_share(clear, thresholds),
         occupied=float((n_occupied == k).mean()),
+        collapsed=0.0 if mixture is None else collapsed_share(mixture, thresholds),
         chain_modes=chain_modes(stacked, thresholds) if markov else (0,) * len(n_occupied),
     )
 
@@ -250,6 +261,23 @@ def diagnose(
 def ambiguous_share(clear: Float[np.ndarray, " draws"], thresholds: Thresholds) -> float:
     """The share of draws among which another labelling would be as plausible."""
     return float((clear < np.log(thresholds.ambiguous_odds)).mean())
+
+
+def collapsed_share(mixture: Mixture, thresholds: Thresholds) -> float:
+    """The share of draws in which some component is far narrower than components are on average.
+
+    Widths are standard deviations of every column given those before it, compared with the average
+    within components; and, lest all have collapsed, with a millionth of the columns' own.
+    """
+    widths = mixture.scale_tril
+    if not mixture.is_diagonal:
+        widths = np.diagonal(widths, axis1=-2, axis2=-1)
+    typical = np.sqrt(np.nanmedian((mixture.weights[..., None] * widths**2).sum(-2), axis=(0, 1)))
+    whole = np.sqrt(np.nanmedian(marginal_moments(mixture)[1], axis=(0, 1)))
+    least = np.maximum(thresholds.width * typical, TINY * whole)
+    with np.errstate(invalid="ignore"):
+        narrow = (widths < least).any((-2, -1))
+    return float(narrow.mean())
 
 
 def _moving(quantities: Mapping[str, np.ndarray]) -> Mapping[str, np.ndarray]:
@@ -307,6 +335,7 @@ def verdict(found: Diagnostics, k: int, thresholds: Thresholds = Thresholds()) -
     approximate = not np.isnan(found.pareto_k)
     worst = _approximation(found, thresholds) if approximate else _convergence(found, thresholds)
     flags = [
+        *_widths(found, thresholds),
         *worst,
         *_modes(found),
         *_occupation(found, k, thresholds),
@@ -388,6 +417,19 @@ def _modes(found: Diagnostics) -> list[Flag]:
             "look at each mode in posterior_ (coordinate 'mode'), or use fewer components"
             if apart
             else "sample more chains (num_chains, --chains), or use fewer components",
+        )
+    ]
+
+
+def _widths(found: Diagnostics, thresholds: Thresholds) -> list[Flag]:
+    if found.collapsed <= thresholds.collapsed:
+        return []
+    return [
+        Flag(
+            COLLAPSED,
+            f"{100 * found.collapsed:.0f} % of draws have a component without width",
+            "it sits on rows that are equal, or on a line, where its density has no bound",
+            "look for repeated or rounded rows; add their rounding error, or use fewer components",
         )
     ]
 

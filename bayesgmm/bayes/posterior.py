@@ -432,6 +432,7 @@ def examine(crossed: Crossed, structure: Structure, thresholds: Thresholds, n: f
         structure.k,
         crossed.draws.log_approximation,
         thresholds,
+        mixture=crossed.mixture,
     )
     return found, quantities
 

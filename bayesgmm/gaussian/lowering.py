@@ -8,6 +8,7 @@ shapes, this library's source, the versions and settings of JAX and NumPyro. It 
 all of that is known; a user's own program, whose file may depend on anything, is traced each time.
 """
 
+import gc
 import hashlib
 import os
 import tempfile
@@ -17,14 +18,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from threading import RLock
 from typing import Any, NamedTuple
+from weakref import WeakSet
 
 import jax
 from jax import export
 
 from bayesgmm.gaussian.compilation import programs_folder
+from bayesgmm.gaussian.memory import crowded
 
 DIGEST_BYTES = 32
-MOST_PROGRAMS = 64  # of one function; a program holds hundreds of the mappings a process may have
+MOST_PROGRAMS = 64  # of one function
 LIBRARIES = ("jax", "jaxlib", "numpyro", "numpy")
 
 
@@ -37,6 +40,7 @@ class Remembered:
         self.programs: dict[Hashable, Callable[..., Any]] = {}
         self.lock = RLock()
         wraps(function)(self)
+        _EVERY.add(self)
 
     def __call__(self, *arguments: Any) -> Any:
         return self.program(*arguments)(*arguments[self.n_static :])
@@ -52,13 +56,18 @@ class Remembered:
         shapes = tuple((leaf.shape, leaf.dtype) for leaf in map(jax.typeof, leaves))
         key = (static, tree, shapes)
         with self.lock:
-            program = self.programs.pop(key, None) or self._made(
-                static, arrays, str((tree, shapes))
-            )
+            program = self.programs.pop(key, None)
+            if program is None:
+                _make_room()
+                program = self._made(static, arrays, str((tree, shapes)))
             self.programs[key] = program  # the last in the row: the first is the longest unused
-            while len(self.programs) > MOST_PROGRAMS:
-                del self.programs[next(iter(self.programs))]
+            self.keep(MOST_PROGRAMS)
         return program
+
+    def keep(self, most: int) -> None:
+        """Let the longest unused programs go, so that so many are left."""
+        for key in list(self.programs)[: max(0, len(self.programs) - most)]:
+            self.programs.pop(key, None)
 
     def _made(self, static: tuple[Any, ...], arrays: tuple[Any, ...], shapes: str) -> Any:
         plain = jax.jit(partial(self.function, *static))
@@ -76,6 +85,17 @@ class Remembered:
             except (ImportError, OSError, ValueError):  # no serialiser, no room, no such type
                 return plain
         return jax.jit(exported.call)
+
+
+_EVERY: WeakSet[Remembered] = WeakSet()
+
+
+def _make_room() -> None:
+    """Where a process can hold few programs more, let go of half of each function's."""
+    if crowded():
+        for function in list(_EVERY):
+            function.keep(len(function.programs) // 2)
+        gc.collect()
 
 
 def remembered(n_static: int) -> Callable[[Callable[..., Any]], Remembered]:

@@ -348,6 +348,38 @@ def test_many_columns_are_watched_by_their_variances():
     assert not [name for name in found if "covariance" in name]
 
 
+def test_a_component_is_collapsed_where_it_is_far_narrower_than_the_others():
+    stack = mixtures((C, S), 2, 2)
+    assert d.collapsed_share(stack, Thresholds()) == 0
+    narrow = stack.scale_tril.copy()
+    narrow[0, :50, 1] *= 1e-4
+    found = diagnose(
+        GOOD, STATS, np.full(C * S, np.inf), np.full((C, S), K), K, None, mixture=stack
+    )
+    assert found.collapsed == 0
+    spoiled = Mixture(stack.weights, stack.means, narrow)
+    assert d.collapsed_share(spoiled, Thresholds()) == pytest.approx(50 / (C * S))
+    flagged = verdict(replace(found, collapsed=50 / (C * S)), K)
+    assert flagged.name == d.COLLAPSED
+    assert not flagged.usable
+    assert not verdict(replace(found, collapsed=0.005), K).flags
+
+
+def test_a_line_is_without_width_whatever_its_direction():
+    stack = mixtures((C, S), 2, 2)
+    flat = stack.scale_tril.copy()
+    flat[:, :, 0] = np.array([[1.0, 0.0], [1.0, 1e-7]])
+    assert d.collapsed_share(Mixture(stack.weights, stack.means, flat), Thresholds()) == 1.0
+
+
+def test_where_all_components_have_collapsed_the_columns_tell():
+    stack = mixtures((C, S), 2, 2)
+    small = Mixture(stack.weights, stack.means, 1e-8 * stack.scale_tril)
+    assert d.collapsed_share(small, Thresholds()) == 1.0
+    apart = Mixture(stack.weights, stack.means, 1e-4 * stack.scale_tril)
+    assert d.collapsed_share(apart, Thresholds()) == 0.0
+
+
 # --- the verdict ---------------------------------------------------------------------------------
 
 EVERYTHING = Diagnostics(

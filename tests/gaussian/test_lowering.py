@@ -1,5 +1,6 @@
 """Lowered programs are kept for later processes, where everything they rest on is known."""
 
+import gc
 import subprocess
 import sys
 from typing import NamedTuple
@@ -9,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from bayesgmm.gaussian import lowering
+from bayesgmm.gaussian import lowering, memory
 from bayesgmm.gaussian.compilation import VARIABLE, remember_compilations
 from bayesgmm.gaussian.lowering import durable_name, portable, remembered
 from bayesgmm.gaussian.mixture import Mixture, log_joint
@@ -174,3 +175,33 @@ def test_the_longest_unused_programs_are_let_go(monkeypatch):
         np.testing.assert_array_equal(double(np.ones(n)), 2)
     kept = [shapes[0][0] for _, _, shapes in double.programs]
     assert kept == [(1,), (3,)]
+
+
+def test_programs_are_let_go_where_a_process_can_hold_few_more(monkeypatch):
+    function = fresh()
+    for size in range(1, 9):
+        function(2, Pair(np.ones(size), np.ones(1)), np.float32(1))
+    monkeypatch.setattr(lowering, "crowded", lambda: True)
+    function(2, Pair(np.ones(9), np.ones(1)), np.float32(1))
+    assert len(function.programs) == 5
+    TRACED.clear()
+    function(2, Pair(np.ones(8), np.ones(1)), np.float32(1))
+    assert TRACED == []  # the latest stayed
+    monkeypatch.setattr(lowering, "crowded", lambda: False)
+    function(2, Pair(np.ones(10), np.ones(1)), np.float32(1))
+    assert len(function.programs) == 6
+
+
+@pytest.mark.skipif(not memory.LIMIT.exists(), reason="no limit of mappings on this system")
+def test_a_program_that_is_let_go_gives_its_mappings_back():
+    def mappings():
+        return memory.MAPS.read_bytes().count(b"\n")
+
+    function = fresh()
+    for size in range(1, 25):
+        function(2, Pair(np.ones(size), np.ones(1)), np.float32(1))
+    gc.collect()
+    before = mappings()
+    function.keep(0)
+    gc.collect()
+    assert mappings() < before - 24

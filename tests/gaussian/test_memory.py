@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from bayesgmm.gaussian import memory
-from bayesgmm.gaussian.memory import give_back
+from bayesgmm.gaussian.memory import crowded, give_back
 
 
 @pytest.fixture(autouse=True)
@@ -68,3 +68,18 @@ def test_a_process_that_can_open_no_library_is_done_without(monkeypatch):
 
 def test_it_can_be_done_here():
     assert give_back() is None
+
+
+@pytest.mark.parametrize(("lines", "expected"), [(30, False), (50, True)])
+def test_many_mappings_are_seen(lines, expected, tmp_path, monkeypatch):
+    maps, limit = tmp_path / "maps", tmp_path / "limit"
+    maps.write_text("a mapping\n" * lines)
+    limit.write_text("100\n")
+    monkeypatch.setattr(memory, "MAPS", maps)
+    monkeypatch.setattr(memory, "LIMIT", limit)
+    assert crowded() == expected
+
+
+def test_a_system_without_such_a_limit_is_never_crowded(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "MAPS", tmp_path / "nothing")
+    assert not crowded()
