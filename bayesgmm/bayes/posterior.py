@@ -162,6 +162,7 @@ class Posterior:
             diagnostics=diagnostics,
             verdict=_judged(diagnostics, self.structure.k, self.thresholds, partial=self.partial),
             known_membership=None,
+            known_loo=vars(self).get("loo", self.known_loo),
         )
 
     @property

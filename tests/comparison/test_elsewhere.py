@@ -1,5 +1,6 @@
 """Draws that were made elsewhere are treated as the library's own."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -57,7 +58,8 @@ def test_scrambled_draws_come_back_with_all_that_belongs_to_them(method):
         np.testing.assert_allclose(part, other)
     np.testing.assert_allclose(found.membership, posterior.membership, atol=1e-10)
     np.testing.assert_allclose(found.log_likelihood, posterior.log_likelihood, atol=1e-8)
-    assert found.loo.elpd == pytest.approx(posterior.loo.elpd, abs=0.05)
+    plain = replace(posterior, target=None)  # whose moments cannot be matched
+    assert found.loo.elpd == pytest.approx(plain.loo.elpd, abs=0.05)
     assert found.diagnostics.occupied == 1.0
 
 
