@@ -17,7 +17,7 @@ from bayesgmm.bayes.relabel import (
 )
 from bayesgmm.data.errors import unknown
 
-PIVOT_NUMBERS = 2**22
+PIVOT_NUMBERS = 2**20
 PIVOT_LEAST_DRAWS = 500
 """Draws for the pivot: all but where draws x rows x clusters pass so many; this many at least."""
 
