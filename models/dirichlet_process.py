@@ -14,7 +14,8 @@ Priors, each a keyword:
                  log tau_j ~ Normal(log(sd_j k^(-1/d)), 1); log sigma_kj ~ Normal(log tau_j,
                  sd_spread); zero-avoiding (Chung et al. 2013 for the idea).
     correlation  LKJ shape of each correlation matrix (Lewandowski, Kurowicka and Joe 2009).
-Fractions are as sampled; weights are relabelled with their components.
+Fractions are as sampled, and belong to an order of the sticks that chains rarely change: read the
+weights, which are relabelled with their components.
 """
 
 import jax.numpy as jnp
