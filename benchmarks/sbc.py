@@ -146,9 +146,9 @@ def written(results: Mapping[Job, Mapping[int, dict[str, Any]]]) -> str:
     lines += [_row(job, told) for job, told in results.items()]
     lines += [
         "",
-        "The fractions of `dirichlet_process` are as sampled: they belong to an order of the sticks, "
-        "and chains rarely travel from one order to another. They are not to be read; weights, "
-        "means and whatever labels cannot touch are.",
+        "The fractions of `dirichlet_process` are as sampled: they belong to an order of the "
+        "sticks, and chains rarely travel from one order to another. They are not to be read; "
+        "weights, means and whatever labels cannot touch are.",
         "",
         "Mean rank is 0.5 if the posterior lies where it should; spread is 1 if it is as wide as "
         "it should be, larger where it is too narrow.",

@@ -19,6 +19,7 @@ from bayesgmm.bayes.metric import Blocks, Place
 
 FIRST_STAGE, LATER_STAGE = 100, 250
 EFFECTIVE = 25.0
+STILL = 1e-9  # the spread of draws that tell nothing of a shape
 FULL_TREES = 0.75
 SAME_HEIGHT_R_HAT = 1.1
 DIVERGENT = 0.005
@@ -108,7 +109,7 @@ def _groups(half: Float[np.ndarray, "c s p"]) -> list[int]:
 
 
 def _pooled(blocks: Blocks, place: Place, half: Float[np.ndarray, "c s p"]) -> Place | None:
-    """The whitening of pooled draws; None if the present one will do.
+    """The whitening of pooled draws; None if the present one will do, or if they stand still.
 
     Correlations in the present coordinates are shrunk, as if every chain gave `EFFECTIVE`
     independent draws.
@@ -116,7 +117,8 @@ def _pooled(blocks: Blocks, place: Place, half: Float[np.ndarray, "c s p"]) -> P
     flat = half.reshape(-1, half.shape[-1])
     u = blocks.backward(place, flat)
     spread, shift = u.std(0), np.abs(u.mean(0))
-    if spread.max() < 2 and spread.min() > 0.5 and shift.max() < 2:
+    fits = spread.max() < 2 and spread.min() > 0.5 and shift.max() < 2
+    if fits or not (spread > STILL * (1 + shift)).all():
         return None
     u, effective = u - u.mean(0), EFFECTIVE * len(half)
     factors = []

@@ -48,6 +48,7 @@ from bayesgmm.gaussian.precision import float64
 CALL = 250  # steps of one call at most
 DEEPEST = 10
 JITTER = 0.5
+MOST_RISE = 10.0  # of the potential at a start, for each coordinate
 JITTER_TRIES = 20
 
 
@@ -229,13 +230,19 @@ def compile_ahead(target: Target, data: Data) -> Callable[[State, Place, Data, P
 
 
 def _first_state(target: Target, data: Data, place: Place, rng: np.random.Generator) -> State:
-    """A jittered start with a finite potential; the jitter shrinks until there is one."""
+    """A jittered start not far above the mode's potential; the jitter shrinks until there is one.
+
+    Where the curvature is a poor guide to the posterior's shape, as beside a component that is very
+    narrow, a jitter that it thinks small leads so far up that no step size leads back.
+    """
     key, direction = new_key(rng), rng.normal(size=target.size)
+    lowest = float(value_and_gradient(target, data, np.asarray(place.loc))[0])
     for attempt in range(JITTER_TRIES):
         u = JITTER * direction / 2**attempt
         z = target.blocks.spread(place, u[None])[0]
         state = _state_at(target, data, place, z, key, target.size**-0.25)
-        if np.isfinite(state.potential) and np.isfinite(state.gradient).all():
+        high = not float(state.potential) - lowest <= MOST_RISE * target.size
+        if not high and np.isfinite(state.gradient).all():
             return state
     raise InputError(
         f"model {target.program.name!r}: its log posterior is not finite around its mode; check "

@@ -87,6 +87,15 @@ def test_a_poor_guide_costs_adaptation_and_not_the_answer(scale, shift):
     assert_exact(draws.z)
 
 
+def test_a_start_is_not_far_above_its_mode_whatever_the_guide_says():
+    """Else no step size leads back, where the density falls more steeply than it thought."""
+    target, data = problem()
+    lowest = float(target.potential(MEAN, data))
+    for scale in (1.0, 1e5):
+        for state in begun([mode(scale)]).states:
+            assert float(state.potential) - lowest <= nuts.MOST_RISE * target.size
+
+
 def test_a_good_guide_is_kept():
     chains, _ = good()
     assert (chains.stage, chains.sampling) == (1, True)
@@ -280,3 +289,12 @@ def test_chains_know_their_group():
     chains = begun([mode(), mode(shift=3.0)], 3)
     assert isinstance(chains, Chains)
     np.testing.assert_array_equal(chains.members(chains.groups[0]), np.array(chains.groups) == 0)
+
+
+def test_draws_that_stand_still_say_nothing_of_a_shape():
+    blocks = Blocks(2, np.array([[0, 1]]))
+    place = Place(np.zeros(2), (np.eye(2)[None],))
+    moving = np.random.default_rng(0).normal(size=(1, 50, 2)) * 9.0
+    assert adaptation._pooled(blocks, place, moving) is not None
+    for still in ([0.0, 1.0], [0.0, 0.0]):
+        assert adaptation._pooled(blocks, place, moving * still) is None
