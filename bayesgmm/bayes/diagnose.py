@@ -405,20 +405,25 @@ def _modes(found: Diagnostics) -> list[Flag]:
         f"no chain came near the mode of {origin}, with {100 * share:.0f} % of the Laplace mass"
         for origin, share in found.unseen
     ]
-    if not apart + unseen:
-        return []
-    return [
-        Flag(
-            MULTIMODAL,
-            "; ".join(apart + unseen),
-            "the data allow different mixtures; averages over chains would describe neither"
-            if apart
-            else "the draws describe one part of the posterior, and another may hold as much",
-            "look at each mode in posterior_ (coordinate 'mode'), or use fewer components"
-            if apart
-            else "sample more chains (num_chains, --chains), or use fewer components",
-        )
-    ]
+    if apart:
+        return [
+            Flag(
+                MULTIMODAL,
+                "; ".join(apart + unseen),
+                "the data allow different mixtures; averages over chains would describe neither",
+                "look at each mode in posterior_ (coordinate 'mode'), or use fewer components",
+            )
+        ]
+    if unseen:
+        return [
+            Flag(
+                MULTIMODAL,
+                "; ".join(unseen),
+                "the draws describe one part of the posterior, and another may hold as much",
+                "sample more chains (num_chains, --chains), or use fewer components",
+            )
+        ]
+    return []
 
 
 def _widths(found: Diagnostics, thresholds: Thresholds) -> list[Flag]:

@@ -404,8 +404,13 @@ def known_program(posterior: Posterior) -> tuple[Target, Data]:
     """The program of a posterior, and what it is evaluated on.
 
     Raises:
-        InputError: the fit was loaded without it.
+        InputError: the fit was loaded without it, or its draws were made elsewhere.
     """
+    if posterior.inference == "draws":
+        raise InputError(
+            "these draws were made elsewhere, and this needs their program: fit it here, "
+            "BayesianMixture(k, model='my_model.py')."
+        )
     if posterior.target is None or posterior.data is None:
         raise InputError(
             "this fit was loaded without its program, and this needs its code: "

@@ -16,7 +16,7 @@ from jaxtyping import Int
 from bayesgmm.bayes import inference as bayes
 from bayesgmm.bayes.checkpoint import Record
 from bayesgmm.bayes.driver import Progress, silent
-from bayesgmm.bayes.posterior import Posterior
+from bayesgmm.bayes.posterior import Posterior, known_program
 from bayesgmm.bayes.program import Program, models_folder
 from bayesgmm.bayes.settings import Settings
 from bayesgmm.bayes.start import Mode
@@ -227,10 +227,7 @@ def ready_again(fitted: Both) -> bayes.Ready:
     Raises:
         InputError: its program is not there.
     """
-    posterior = fitted.posterior
-    if posterior.target is None or posterior.data is None:
-        raise InputError("refits need the program's code: load(path, model=...).")
-    return bayes.Ready(posterior.target, posterior.data, fitted.problem)
+    return bayes.Ready(*known_program(fitted.posterior), fitted.problem)
 
 
 def ahead(ready: bayes.Ready, settings: Settings) -> None:

@@ -131,13 +131,17 @@ class PredictiveCheck:
         }
         return dict(plain(content))
 
-    def __str__(self) -> str:
-        note = (
+    @property
+    def note(self) -> str:
+        """How the last column is read."""
+        return (
             f"From {self.n_replications} data sets that the posterior predicts. tail: twice the "
             "share of them at least as far out; the data are used twice, so that it errs upwards."
         )
+
+    def __str__(self) -> str:
         return "\n".join(
-            [*wrapped([self.sentence]), "", *self.table(), "", *wrapped([note])],
+            [*wrapped([self.sentence]), "", *self.table(), "", *wrapped([self.note])],
         )
 
     def __repr__(self) -> str:
@@ -145,7 +149,7 @@ class PredictiveCheck:
 
     def _repr_html_(self) -> str:
         body = self.to_frame().to_html(float_format="{:.4g}".format)
-        return f"<p>{html.escape(self.sentence)}</p>{body}"
+        return f"<p>{html.escape(self.sentence)}</p>{body}<p>{html.escape(self.note)}</p>"
 
     def table(self) -> list[str]:
         """The table as lines of text, column by column."""

@@ -29,7 +29,7 @@ from bayesgmm.data.lines import wrapped
 from bayesgmm.data.plain import plain
 from bayesgmm.data.randomness import generator, own_generator
 from bayesgmm.data.ranges import component_range
-from bayesgmm.data.table import Table, read_table
+from bayesgmm.data.table import Table, check_counts, read_table
 from bayesgmm.gaussian.families import families_for
 from bayesgmm.ml import restarts
 from bayesgmm.ml.calibration import Calibration
@@ -432,11 +432,7 @@ def run(
     the background meanwhile.
     """
     check_criterion(criterion, table)
-    if not table.frequency:
-        raise InputError(
-            "sample_weight holds weights that are not counts, for which BIC and LOO are not "
-            "defined; give counts."
-        )
+    check_counts(table, "for which BIC and LOO are not defined")
     problem = Problem.of(table)
     for k in ks:
         check_components(k, problem)

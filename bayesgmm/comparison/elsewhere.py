@@ -60,7 +60,7 @@ def adopt(
         Thresholds(),
     )
     reference = responsibilities(ml.mixture, problem.X)
-    relabelled = labelled(labelled(found, reference, "kl"), reference, method)
+    relabelled = labelled(found, reference, method)
     told = provenance_of(problem, None, provenance_seed, {"names": names._asdict()})
     return Both(problem, "draws", "", True, ml.in_full(), relabelled, told | {"model": "draws"})
 

@@ -92,6 +92,11 @@ def _values(posterior: xr.Dataset, argument: str, name: str) -> Float[np.ndarray
 
 
 def mixture_of(posterior: xr.Dataset, names: Names, d: int) -> Mixture:
+    if names.weights != WEIGHTS and WEIGHTS in posterior:
+        raise InputError(
+            f"weights={names.weights!r} is named, but the draws hold another variable 'weights'; "
+            "drop or rename that."
+        )
     weights = _values(posterior, "weights", names.weights)
     if weights.ndim != 3:
         raise _shape_error("weights", names.weights, weights, "(k)")

@@ -22,7 +22,7 @@ from bayesgmm.data.errors import InputError
 from bayesgmm.data.lines import wrapped
 from bayesgmm.data.plain import plain
 from bayesgmm.data.scalars import whole
-from bayesgmm.data.table import Table
+from bayesgmm.data.table import Table, check_counts
 from bayesgmm.ml import restarts
 from bayesgmm.ml.problem import Problem, check_components
 
@@ -309,11 +309,7 @@ def run(
     Raises:
         InputError: weights that are not counts, too few rows, priors that a program does not have.
     """
-    if not table.frequency:
-        raise InputError(
-            "sample_weight holds weights that are not counts, for which LOO is not defined; give "
-            "counts."
-        )
+    check_counts(table, "for which LOO is not defined")
     problem, base = Problem.of(table), int(rng.integers(2**63))
     for _, k in programs:
         check_components(k, problem)

@@ -30,6 +30,10 @@ from bayesgmm.ml.quantities import Quantities
 from bayesgmm.ml.uncertainty import StandardErrors
 
 CHAIN = ("chain", "draw")
+ML_NUMBERS = (
+    *("log_likelihood", "n", "n_iter", "converged", "n_starts", "n_raced"),
+    *("aicc", "aic", "bic", "icl", "smallest_eigenvalue"),
+)
 EVERY = "cluster_or_background"
 BACKGROUND = 0
 """The coordinate of a background component, beside clusters 1 to k."""
@@ -298,31 +302,11 @@ def _attributes(both: Both) -> dict[str, str]:
             "unseen": posterior.diagnostics.unseen,
             "partial": posterior.partial,
             "thresholds": asdict(posterior.thresholds),
-            "structure": {
-                "k": structure.k,
-                "latents": [astuple(latent) for latent in structure.latents],
-                "mixture": structure.mixture,
-                "cluster_axes": structure.cluster_axes,
-                "shared": structure.shared,
-                "gaussian": structure.gaussian,
-                "diagonal": structure.diagonal,
-                "background": structure.background,
-                "by_row": structure.by_row,
-            },
+            "structure": vars(structure) | {"latents": [*map(astuple, structure.latents)]},
         },
         "ml": {
             "family": ml.family.name,
-            "log_likelihood": ml.log_likelihood,
-            "n": ml.n,
-            "n_iter": ml.n_iter,
-            "converged": ml.converged,
-            "n_starts": ml.n_starts,
-            "n_raced": ml.n_raced,
-            "aicc": ml.aicc,
-            "aic": ml.aic,
-            "bic": ml.bic,
-            "icl": ml.icl,
-            "smallest_eigenvalue": ml.smallest_eigenvalue,
+            **{name: getattr(ml, name) for name in ML_NUMBERS},
             "reasons": both.errors.reasons,
             "optima": [(o.log_likelihood, o.hits, o.reason) for o in ml.optima],
         },
@@ -432,22 +416,7 @@ def _ml(dataset: xr.Dataset, told: Mapping[str, Any]) -> MaximumLikelihood:
         history=dataset["history"].values,
         histories=tuple(row[np.isfinite(row)] for row in histories),
         optima=optima,
-        **{
-            name: told[name]
-            for name in (
-                "log_likelihood",
-                "n",
-                "n_iter",
-                "converged",
-                "n_starts",
-                "n_raced",
-                "aicc",
-                "aic",
-                "bic",
-                "icl",
-                "smallest_eigenvalue",
-            )
-        },
+        **{name: told[name] for name in ML_NUMBERS},
     )
 
 

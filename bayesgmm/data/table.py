@@ -115,6 +115,14 @@ def _row_weights(
     return None if weights is None else checked_weights(weights, source.n_rows)
 
 
+def check_counts(table: Table, because: str) -> None:
+    """Raise an InputError where row weights are not counts; it says why they have to be."""
+    if not table.frequency:
+        raise InputError(
+            f"sample_weight holds weights that are not counts, {because}; give counts."
+        )
+
+
 def check_spread(table: Table) -> None:
     """Raise an InputError where a column varies, but by so little that its variance is lost.
 

@@ -33,6 +33,7 @@ from bayesgmm.comparison.summary import Summary
 from bayesgmm.data.errors import InputError
 from bayesgmm.data.randomness import generator
 from bayesgmm.data.scalars import whole as whole_number
+from bayesgmm.data.table import check_counts
 from bayesgmm.estimators.columns import Columns
 from bayesgmm.ml import restarts
 from bayesgmm.ml.bootstrap import Bootstrap, bootstrap
@@ -135,11 +136,7 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
             whole_number("n_init", self.n_init),
         )
         table = self._table(X, sample_weight)
-        if not table.frequency:
-            raise InputError(
-                "sample_weight holds weights that are not counts, for which a posterior is not "
-                "defined; give counts."
-            )
+        check_counts(table, "for which a posterior is not defined")
         if self.checkpoint is not None and self.random_state is None:
             raise InputError(
                 f"checkpoint={str(self.checkpoint)!r} needs an int as random_state, so that the "

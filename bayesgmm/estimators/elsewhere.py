@@ -5,10 +5,9 @@ from typing import Any
 
 from bayesgmm.comparison.elsewhere import adopt
 from bayesgmm.comparison.imported import Names
-from bayesgmm.data.errors import InputError
 from bayesgmm.data.randomness import generator
 from bayesgmm.data.scalars import whole
-from bayesgmm.data.table import check_spread, read_table
+from bayesgmm.data.table import check_counts, check_spread, read_table
 from bayesgmm.estimators.bayesian import BayesianMixture
 from bayesgmm.ml.problem import Problem
 from bayesgmm.ml.restarts import Settings
@@ -59,11 +58,7 @@ def relabel(
     """
     table = read_table(X, weights=sample_weight)  # type: ignore[arg-type]
     check_spread(table)
-    if not table.frequency:
-        raise InputError(
-            "sample_weight holds weights that are not counts, for which a posterior is not "
-            "defined; give counts."
-        )
+    check_counts(table, "for which a posterior is not defined")
     rng, seed = generator(random_state)
     found = adopt(
         draws,

@@ -16,6 +16,7 @@ from numpy.random import Generator
 
 from bayesgmm.data.errors import InputError
 from bayesgmm.data.plain import plain
+from bayesgmm.data.table import check_counts
 from bayesgmm.gaussian.alignment import assignments, divergences
 from bayesgmm.gaussian.families import family_label
 from bayesgmm.gaussian.mixture import Mixture, log_likelihoods, permute
@@ -213,11 +214,7 @@ def check(fit: MaximumLikelihood, problem: Problem, m: int, n_resamples: int) ->
         raise InputError(f"n_simulations={m} must be at least 2; 200 is usual.")
     if n_resamples == 1:
         raise InputError("n_resamples=1 must be at least 2, or 0 to leave the bootstrap out.")
-    if not problem.table.frequency:
-        raise InputError(
-            "sample_weight holds weights that are not counts, which cannot be simulated; give "
-            "counts."
-        )
+    check_counts(problem.table, "which cannot be simulated")
     if not fit.optima[0].admissible:
         raise InputError(
             f"the fit is not admissible ({fit.optima[0].reason}), and data simulated from it would "

@@ -19,7 +19,7 @@ from bayesgmm.data.plain import plain
 from bayesgmm.data.randomness import generator
 from bayesgmm.data.ranges import component_range
 from bayesgmm.data.scalars import whole
-from bayesgmm.data.table import Table, check_spread, read_table
+from bayesgmm.data.table import Table, check_counts, check_spread, read_table
 from bayesgmm.gaussian.families import Family, family, family_label
 from bayesgmm.gaussian.mixture import Mixture
 from bayesgmm.ml.em import Data
@@ -205,11 +205,7 @@ def in_sequence(
         raise InputError(f"n_resamples={n_resamples} must be at least 2; 199 is usual.")
     if not 0 < level < 1:
         raise InputError(f"level={level!r} must lie between 0 and 1, such as 0.05.")
-    if not table.frequency:
-        raise InputError(
-            "sample_weight holds weights that are not counts, which cannot be simulated; give "
-            "counts."
-        )
+    check_counts(table, "which cannot be simulated")
     check_spread(table)
     problem = Problem.of(table)
     tests: list[LikelihoodRatio] = []

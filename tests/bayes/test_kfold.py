@@ -145,7 +145,7 @@ def test_what_cannot_be_refitted_is_refused(tmp_path):
     with pytest.raises(InputError, match="approximate too"):
         reloo(whole, ready, ml, replace(settings, inference="laplace"), rng, most=1)
     loaded = bg.BayesianMixture.load(fitted().save(tmp_path / "fit.nc"))
-    with pytest.raises(InputError, match="refits need the program"):
+    with pytest.raises(InputError, match="loaded without its program"):
         loaded.kfold()
 
 

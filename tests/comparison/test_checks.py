@@ -63,5 +63,6 @@ def test_every_form_holds_every_statistic(faithful_fit: bg.BayesianMixture) -> N
     assert max(map(len, str(told).splitlines())) <= 80
     assert str(told).count("kurtosis") == 2
     assert told._repr_html_().count("kurtosis") == 2
+    assert told.note in told._repr_html_()
     assert told.to_latex().count(r"\\") >= len(told.rows)
     assert len(told.to_dict()["statistics"]) == 10

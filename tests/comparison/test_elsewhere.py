@@ -205,6 +205,7 @@ def test_it_is_saved_and_loaded_as_any_fit(tmp_path):
             {"scale_tril": None, "covariances": "C"},
             "not positive definite",
         ),
+        ({"weights": np.ones(SHAPE)}, {}, "hold another variable 'weights'; drop or rename"),
         ({"w": np.ones(2)}, {}, r"draws\['w'\] has shape \(2,\); give arrays \(chain, draw"),
     ],
 )
@@ -213,6 +214,13 @@ def test_draws_that_are_no_mixture_are_refused(change, options, message):
     names = {"weights": "w", "means": "mu", "scale_tril": "L"} | options
     with pytest.raises(InputError, match=message):
         bg.relabel(as_arrays(mixture) | change, rows, n_init=2, random_state=0, **names)
+
+
+@pytest.mark.parametrize("name", ["sensitivity", "kfold", "prior_predictive", "occupied"])
+def test_what_needs_the_program_says_that_there_is_none(name):
+    mixture, rows = simulated()
+    with pytest.raises(InputError, match="these draws were made elsewhere"):
+        getattr(brought(as_arrays(mixture), rows), name)()
 
 
 @pytest.mark.parametrize("draws", [None, xr.DataTree(), xr.Dataset({"w": ("draw", np.ones(3))})])
