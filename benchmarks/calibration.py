@@ -18,7 +18,8 @@ from bayesgmm.data.table import read_table
 from bayesgmm.ml.calibration import Calibration, calibrate
 from bayesgmm.ml.problem import Problem
 from bayesgmm.ml.restarts import Settings, fit
-from bayesgmm.plots.style import PALETTE, dress, new_figure
+from bayesgmm.plots.canvas import new_figure
+from bayesgmm.plots.style import PALETTE, dress
 
 CASES = (("VVV", 2), ("EEE", 3))
 SIZES = (100, 272, 1000, 3000)

@@ -31,7 +31,8 @@ from bayesgmm.gaussian.families import family
 from bayesgmm.gaussian.mixture import Mixture, log_likelihoods
 from bayesgmm.gaussian.sweep import frame_of
 from bayesgmm.ml import driver, em
-from bayesgmm.plots.style import PALETTE, dress, new_figure
+from bayesgmm.plots.canvas import new_figure
+from bayesgmm.plots.style import PALETTE, dress
 
 TARGETS = {(100_000, 10, 10): 25, (1_000_000, 2, 5): 25, (200_000, 16, 32): 25, (20_000, 50, 20): 8}
 QUICK = {(10_000, 10, 10): 0, (100_000, 2, 5): 0}

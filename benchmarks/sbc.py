@@ -27,7 +27,8 @@ from bayesgmm.bayes.settings import INFERENCES, Settings
 from bayesgmm.bayes.uniformity import Uniformity, shares, uniformity
 from bayesgmm.comparison.sbc import N_DRAWS, Case, simulate
 from bayesgmm.ml import restarts
-from bayesgmm.plots.style import LABEL_SIZE, NOTE_SIZE, PALETTE, dress, new_figure
+from bayesgmm.plots.canvas import new_figure
+from bayesgmm.plots.style import LABEL_SIZE, NOTE_SIZE, PALETTE, dress
 
 ROWS, LEVEL = 48, 0.05
 STARTS = restarts.Settings(n_init=8)

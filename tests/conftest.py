@@ -1,6 +1,7 @@
 """Fits that several test files look at."""
 
 import gc
+import sys
 import tracemalloc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -23,6 +24,14 @@ def _room_for_programs() -> Iterator[None]:
     if crowded():
         jax.clear_caches()
         gc.collect()
+
+
+@pytest.fixture(autouse=True)
+def _no_figures_left() -> Iterator[None]:
+    """What a test draws is closed after it."""
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn.mixture
+from matplotlib.figure import Figure
 from scipy.stats import multivariate_normal
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -177,7 +178,7 @@ def test_before_a_fit_everything_says_so(X):
     for method in ("predict", "predict_proba", "score_samples", "score", "aic", "bic"):
         with pytest.raises(NotFittedError):
             getattr(model(), method)(X)
-    for method in ("sample", "plot_trace", "plot_clusters"):
+    for method in ("sample", "plot_convergence", "plot_clusters"):
         with pytest.raises(NotFittedError):
             getattr(model(), method)()
 
@@ -255,13 +256,11 @@ def test_what_the_starts_found_is_printed_on_request(X, capsys):
     assert len(lines) == 1 + len(told.lower_bounds_[::2])
 
 
-def test_plots_are_figures(fitted):
-    import matplotlib.pyplot as plt
-    from matplotlib.figure import Figure
-
-    for figure in (fitted.plot_trace(), fitted.plot_clusters()):
-        assert isinstance(figure, Figure)
-        plt.close(figure)
+@pytest.mark.parametrize("name", ["convergence", "clusters", "uncertainty"])
+def test_figures_are_drawn_on_the_axes_given(fitted, name):
+    ax = Figure().add_subplot()
+    assert getattr(fitted, f"plot_{name}")(ax=ax) is ax
+    assert ax.get_xlabel()
 
 
 # --- inputs -------------------------------------------------------------------------------------

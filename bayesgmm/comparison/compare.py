@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,9 @@ from bayesgmm.ml import restarts
 from bayesgmm.ml.calibration import Calibration
 from bayesgmm.ml.problem import Problem, check_components
 from bayesgmm.ml.selection import Selection, check_criterion, scan
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FAMILY_STARTS = 12  # of each cell of the grid that is one sentence here
 
@@ -157,8 +160,8 @@ class Comparison:
         """The answer in words, the most important first."""
         return sentences(self)
 
-    def plot(self) -> Any:
-        """The criteria and LOO against k, as a matplotlib Figure."""
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """The criteria and LOO against k."""
         from bayesgmm import plots
 
         rows = self.rows()
@@ -173,7 +176,8 @@ class Comparison:
             columns,
             errors={"LOO": np.array([np.nan_to_num(row.d_loo_se) for row in rows])},
             undecided={"LOO": np.array([not row.usable for row in rows])},
-        ).figure
+            ax=ax,
+        )
 
     def calibrated(
         self,

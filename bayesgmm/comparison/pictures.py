@@ -4,14 +4,15 @@ import base64
 from typing import TYPE_CHECKING, NamedTuple
 
 from markupsafe import Markup
+from matplotlib.axes import Axes
 
-from bayesgmm.comparison import views
+from bayesgmm import plots
+from bayesgmm.comparison import figures
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.words import counted, listed, number
+from bayesgmm.plots.canvas import Panels
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
     from bayesgmm.comparison.compare import Comparison
 
 MOST_SVG = 250_000  # characters; a figure that needs more is put in as pixels
@@ -26,10 +27,9 @@ class Picture(NamedTuple):
     wide: bool
 
 
-def picture(figure: "Figure", name: str, alternative: str, caption: str) -> Picture:
+def picture(axes: Axes | Panels, name: str, alternative: str, caption: str) -> Picture:
     """A figure as lines where they are few, as pixels where they are many."""
-    from bayesgmm import plots
-
+    figure = plots.figure_of(axes)
     inches = figure.get_size_inches()[0]
     svg = plots.figure_svg(figure, prefix=f"figure-{name}", title=alternative)
     if len(svg) <= MOST_SVG:
@@ -39,6 +39,7 @@ def picture(figure: "Figure", name: str, alternative: str, caption: str) -> Pict
     return Picture(image.format(data, round(96 * inches), alternative), caption, inches > WIDE)
 
 
+@plots.outside_pyplot()
 def criteria(comparison: "Comparison") -> Picture:
     """The criteria against k."""
     frame = comparison.to_frame()
@@ -54,10 +55,11 @@ def criteria(comparison: "Comparison") -> Picture:
     )
 
 
+@plots.outside_pyplot()
 def of_fit(both: Both) -> list[Picture]:
     """The figures of one fit: clusters, weights, memberships, and how EM got there."""
     clouds = [] if both.resampled is None or both.posterior.mixture is None else [_clouds(both)]
-    return [_clusters(both), _weights(both), *clouds, _membership(both), _trace(both)]
+    return [_clusters(both), _weights(both), *clouds, _uncertainty(both), _convergence(both)]
 
 
 def _clusters(both: Both) -> Picture:
@@ -76,7 +78,7 @@ def _clusters(both: Both) -> Picture:
         caption += "by maximum likelihood"
         caption += "; thin ones are draws from the posterior." * normal
     caption += "" if normal else ". The program's own components are not normal and are not drawn."
-    return picture(views.clusters(both), "clusters", f"Clusters: {'; '.join(parts)}.", caption)
+    return picture(figures.clusters(both), "clusters", f"Clusters: {'; '.join(parts)}.", caption)
 
 
 def _weights(both: Both) -> Picture:
@@ -90,14 +92,14 @@ def _weights(both: Both) -> Picture:
         "Weights of the components: the posterior (density, median, 95 % interval) above the "
         "maximum-likelihood estimate with 1.96 standard errors on either side."
     )
-    return picture(views.weights(both), "weights", f"Weights: {'; '.join(parts)}.", caption)
+    return picture(figures.weights(both), "weights", f"Weights: {'; '.join(parts)}.", caption)
 
 
 def _clouds(both: Both) -> Picture:
     assert both.resampled is not None
     column = both.problem.table.columns[0]
     return picture(
-        views.clouds(both, both.resampled),
+        figures.clouds(both, both.resampled),
         "clouds",
         f"Weights against the mean of {column}, bootstrap over posterior, component by component.",
         f"What is uncertain, both ways: points are posterior draws of a component's weight and of "
@@ -106,7 +108,7 @@ def _clouds(both: Both) -> Picture:
     )
 
 
-def _membership(both: Both) -> Picture:
+def _uncertainty(both: Both) -> Picture:
     sure = both.posterior.membership.max(1) >= 0.95
     weights = both.problem.row_weights
     alternative = (
@@ -122,10 +124,10 @@ def _membership(both: Both) -> Picture:
             "uncertain; their rim has the colour of the runner-up."
         )
         caption += f" Shown are {listed(list(columns[:2]))}." * (len(columns) > 2)
-    return picture(views.membership(both), "membership", alternative, caption)
+    return picture(figures.uncertainty(both), "uncertainty", alternative, caption)
 
 
-def _trace(both: Both) -> Picture:
+def _convergence(both: Both) -> Picture:
     ml = both.ml
     alternative = (
         f"Convergence of EM: {ml.hits} of {counted(ml.n_starts, 'start')} reached the best "
@@ -135,4 +137,4 @@ def _trace(both: Both) -> Picture:
         "How EM converged: what each start still lacked to the best log-likelihood. Starts that "
         "fall to the lower edge reached the same optimum; the others ended in lesser ones."
     )
-    return picture(views.trace(ml), "trace", alternative, caption)
+    return picture(figures.convergence(ml), "convergence", alternative, caption)

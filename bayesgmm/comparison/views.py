@@ -1,4 +1,4 @@
-"""What people see of a fit: figures, sampled rows, and scikit-learn's array shapes."""
+"""What people take from a fit: sampled rows, and scikit-learn's array shapes."""
 
 from typing import TYPE_CHECKING
 
@@ -8,20 +8,13 @@ from numpy.typing import ArrayLike
 
 from bayesgmm.bayes.simulation import replicates
 from bayesgmm.comparison.both import Both
-from bayesgmm.data.errors import InputError, unknown
+from bayesgmm.data.errors import InputError
 from bayesgmm.gaussian.families import Family
-from bayesgmm.gaussian.mixture import Mixture, most_probable
-from bayesgmm.ml.bootstrap import Bootstrap
-from bayesgmm.ml.optima import MaximumLikelihood
-from bayesgmm.ml.problem import Problem
+from bayesgmm.gaussian.mixture import Mixture
 from bayesgmm.ml.simulation import draw_rows
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
-
-ELLIPSES = 50
-BAND_DRAWS = 400
 
 
 def in_shape(matrices: np.ndarray, member: Family) -> np.ndarray:
@@ -105,103 +98,6 @@ def flat_draws(both: Both) -> Mixture:
         )
     parts = (part[posterior.kept] for part in posterior.mixture)
     return Mixture(*(part.reshape(-1, *part.shape[2:]) for part in parts))
-
-
-def trace(ml: MaximumLikelihood) -> "Figure":
-    """EM's log-likelihood, every start, the winner marked."""
-    from bayesgmm import plots
-
-    ends = [history[-1] if history.size else -np.inf for history in ml.histories]
-    best = int(np.argmin(np.abs(np.array(ends) - ml.log_likelihood)))
-    return _figure(plots.log_likelihood_trace(list(ml.histories), best=best))
-
-
-def ml_clusters(ml: MaximumLikelihood, problem: Problem) -> "Figure":
-    """Rows by component, with the estimate's ellipses or density."""
-    from bayesgmm import plots
-
-    mixture = ml.mixture
-    return plots.figure_of_clusters(
-        problem.X,
-        most_probable(mixture, problem.X),
-        mixture.means,
-        mixture.covariances,
-        weights=mixture.weights,
-        columns=list(problem.table.columns),
-        row_weights=problem.table.row_weights,
-    )
-
-
-def clusters(both: Both) -> "Figure":
-    """Rows by component; maximum likelihood over the posterior."""
-    from bayesgmm import plots
-
-    if both.posterior.mixture is None:
-        return ml_clusters(both.ml, both.problem)
-    draws = thinned(both, BAND_DRAWS)
-    return plots.figure_of_clusters(
-        both.problem.X,
-        both.posterior.membership.argmax(1),
-        both.ml.mixture.means,
-        both.ml.mixture.covariances,
-        weights=both.ml.mixture.weights,
-        columns=list(both.problem.table.columns),
-        row_weights=both.problem.table.row_weights,
-        posterior_weights=draws.weights,
-        posterior_means=draws.means,
-        posterior_covariances=draws.covariances,
-    )
-
-
-def clouds(both: Both, refits: Bootstrap, column: str | None = None) -> "Figure":
-    """The bootstrap cloud over the posterior cloud: weights against the means of a column."""
-    from bayesgmm import plots
-
-    names = list(both.problem.table.columns)
-    if column is not None and column not in names:
-        raise unknown("column", column, names)
-    j = 0 if column is None else names.index(column)
-    draws, mixture = flat_draws(both), both.ml.mixture
-    return plots.estimate_clouds(
-        refits.mixtures.weights,
-        refits.mixtures.means[..., j],
-        draws.weights,
-        draws.means[..., j],
-        ml_weights=mixture.weights,
-        ml_values=mixture.means[:, j],
-        name=f"mean {names[j]}",
-    )
-
-
-def weights(both: Both) -> "Figure":
-    """Weights: estimate and standard error beside the posterior."""
-    from bayesgmm import plots
-
-    draws = both.posterior.cluster_weights
-    flat = draws.reshape(-1, draws.shape[-1])
-    return _figure(plots.weights(both.ml.mixture.weights, both.errors.weights, flat))
-
-
-def membership(both: Both) -> "Figure":
-    """Rows by their most probable component, uncertain ones marked."""
-    from bayesgmm import plots
-
-    return _figure(
-        plots.membership_uncertainty(
-            both.problem.X, both.posterior.membership, columns=list(both.problem.table.columns)
-        )
-    )
-
-
-def thinned(both: Both, most: int) -> Mixture:
-    """At most so many of the kept draws, evenly spaced."""
-    draws = flat_draws(both)
-    chosen = np.unique(np.linspace(0, len(draws.weights) - 1, most).astype(int))
-    return Mixture(*(part[chosen] for part in draws))
-
-
-def _figure(axes: object) -> "Figure":
-    return axes.figure  # type: ignore[attr-defined]
 
 
 def crosstab(

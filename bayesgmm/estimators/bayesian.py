@@ -35,6 +35,7 @@ from bayesgmm.data.randomness import generator
 from bayesgmm.data.scalars import whole as whole_number
 from bayesgmm.data.table import check_counts
 from bayesgmm.estimators.columns import Columns
+from bayesgmm.estimators.figures import PosteriorFigures
 from bayesgmm.ml import restarts
 from bayesgmm.ml.bootstrap import Bootstrap, bootstrap
 from bayesgmm.ml.calibration import Calibration
@@ -44,10 +45,9 @@ from bayesgmm.ml.problem import Problem
 if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
-    from matplotlib.figure import Figure
 
 
-class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
+class BayesianMixture(PosteriorFigures, Columns, DensityMixin, ClusterMixin, BaseEstimator):
     """A mixture's posterior, started from its maximum-likelihood fit.
 
     Args:
@@ -569,39 +569,3 @@ class BayesianMixture(Columns, DensityMixin, ClusterMixin, BaseEstimator):
         loaded._adopt(fitted)
         loaded.feature_names_in_ = np.array(fitted.problem.table.columns, dtype=object)
         return loaded
-
-    def plot_trace(self) -> "Figure":
-        """EM's log-likelihood, every start."""
-        check_is_fitted(self, "both_")
-        return views.trace(self.ml_)
-
-    def plot_clusters(self) -> "Figure":
-        """Rows with maximum-likelihood ellipses over the posterior's."""
-        check_is_fitted(self, "both_")
-        return views.clusters(self.both_)
-
-    def plot_clouds(self, column: str | None = None) -> "Figure":
-        """The bootstrap of the maximum-likelihood estimate over the posterior, by component.
-
-        Weights are on one axis, the means of a column on the other.
-
-        Args:
-            column: the first by default.
-
-        Raises:
-            InputError: no such column; a program whose components are not normal; a fit that
-                cannot be resampled.
-        """
-        check_is_fitted(self, "both_")
-        refits = self.both_.resampled or self.bootstrap()
-        return views.clouds(self.both_, refits, column)
-
-    def plot_weights(self) -> "Figure":
-        """Component weights: the estimate and its standard error beside the posterior."""
-        check_is_fitted(self, "both_")
-        return views.weights(self.both_)
-
-    def plot_membership(self) -> "Figure":
-        """Rows by their most probable component, uncertain ones marked."""
-        check_is_fitted(self, "both_")
-        return views.membership(self.both_)

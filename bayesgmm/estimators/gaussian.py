@@ -1,7 +1,6 @@
 """The maximum-likelihood estimator."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -17,6 +16,7 @@ from bayesgmm.data.randomness import generator
 from bayesgmm.data.scalars import non_negative, whole
 from bayesgmm.data.table import Table
 from bayesgmm.estimators.columns import Columns
+from bayesgmm.estimators.figures import EstimateFigures
 from bayesgmm.gaussian.families import family
 from bayesgmm.gaussian.mixture import Mixture, log_density, most_probable, responsibilities
 from bayesgmm.ml import criteria, restarts, seeding
@@ -27,14 +27,10 @@ from bayesgmm.ml.problem import Problem, check_components
 from bayesgmm.ml.race import Track
 from bayesgmm.ml.uncertainty import StandardErrors, standard_errors
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-
 MOST_MAPS = 2**62
 
 
-class GaussianMixture(Columns, DensityMixin, BaseEstimator):
+class GaussianMixture(EstimateFigures, Columns, DensityMixin, BaseEstimator):
     """Gaussian mixture by maximum likelihood: EM from many starts, the best admissible optimum.
 
     The interface is scikit-learn's. What differs: `tol` is the log-likelihood per row still to be
@@ -332,16 +328,6 @@ class GaussianMixture(Columns, DensityMixin, BaseEstimator):
 
     def _generator(self, random_state: object) -> np.random.Generator:
         return generator(self.random_state if random_state is None else random_state)[0]
-
-    def plot_trace(self) -> "Figure":
-        """The log-likelihood of every start, step by step."""
-        check_is_fitted(self, "ml_")
-        return views.trace(self.ml_)
-
-    def plot_clusters(self) -> "Figure":
-        """The fitted rows with the components' ellipses, or the density of one column."""
-        check_is_fitted(self, "ml_")
-        return views.ml_clusters(self.ml_, self._problem)
 
 
 def _given(

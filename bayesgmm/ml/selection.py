@@ -20,6 +20,7 @@ from bayesgmm.ml.told import Told
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 CRITERIA = ("bic", "aic", "aicc", "icl")
 FINALISTS = 16
@@ -132,8 +133,8 @@ class Selection(Told):
             )
         return ""
 
-    def plot(self) -> Any:
-        """The criterion against k, one line per family, as a matplotlib Figure."""
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """The criterion against k, one line per family."""
         from bayesgmm import plots
 
         ks = sorted({cell.n_components for cell in self.cells})
@@ -143,7 +144,7 @@ class Selection(Told):
             line = lines.setdefault(cell.covariance_type, [float("nan")] * len(ks))
             value = self._value(cell) if cell.fit is not None else float("nan")
             line[ks.index(cell.n_components)] = value - best
-        return plots.families_by_k(ks, lines).figure
+        return plots.families_by_k(ks, lines, ax=ax)
 
     def lines(self) -> list[str]:
         """The grid as text: the criterion as the distance from the best cell."""

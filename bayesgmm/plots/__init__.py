@@ -1,33 +1,38 @@
 """Figures from plain arrays.
 
-Every function returns the axes or the figure it drew on, and none touches matplotlib's global
-state: new figures are made outside pyplot.
+A figure of one panel takes `ax` and returns the axes; a figure of several panels takes `fig` and
+returns an array of axes. Without one of them a new figure of pyplot's is made, or within
+`outside_pyplot()` one that pyplot does not know. Global settings are not changed.
 """
 
-from bayesgmm.plots.clouds import estimate_clouds
+from bayesgmm.plots.canvas import figure_of, new_figure, outside_pyplot
+from bayesgmm.plots.clouds import clouds
 from bayesgmm.plots.clusters import clusters
+from bayesgmm.plots.convergence import convergence
 from bayesgmm.plots.criteria import criteria_by_k, families_by_k
 from bayesgmm.plots.export import figure_png, figure_svg
-from bayesgmm.plots.figure import figure_of_clusters
 from bayesgmm.plots.histogram import histogram
-from bayesgmm.plots.membership import membership_uncertainty
 from bayesgmm.plots.pairs import pair_grid
+from bayesgmm.plots.plane import plane
 from bayesgmm.plots.style import component_colours
-from bayesgmm.plots.trace import log_likelihood_trace
+from bayesgmm.plots.uncertainty import uncertainty
 from bayesgmm.plots.weights import weights
 
 __all__ = [
+    "clouds",
     "clusters",
     "component_colours",
+    "convergence",
     "criteria_by_k",
-    "estimate_clouds",
     "families_by_k",
-    "figure_of_clusters",
+    "figure_of",
     "figure_png",
     "figure_svg",
     "histogram",
-    "log_likelihood_trace",
-    "membership_uncertainty",
+    "new_figure",
+    "outside_pyplot",
     "pair_grid",
+    "plane",
+    "uncertainty",
     "weights",
 ]

@@ -7,6 +7,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 from scipy.stats import gaussian_kde
 
+from bayesgmm.plots.canvas import Panels, figure_or_new
 from bayesgmm.plots.style import (
     MANY_POINTS,
     NOTE_SIZE,
@@ -15,7 +16,6 @@ from bayesgmm.plots.style import (
     component_styles,
     dress,
     mark_component,
-    new_figure,
     shades,
 )
 
@@ -26,7 +26,7 @@ PANEL = 2.2  # inches
 MOST_ACROSS = 3
 
 
-def estimate_clouds(
+def clouds(
     bootstrap_weights: ArrayLike,
     bootstrap_values: ArrayLike,
     posterior_weights: ArrayLike,
@@ -36,7 +36,7 @@ def estimate_clouds(
     ml_values: ArrayLike | None = None,
     name: str = "mean",
     fig: Figure | None = None,
-) -> Figure:
+) -> Panels:
     """The bootstrap of the ML estimate over the posterior, one panel per component.
 
     Points are posterior draws, lines the regions that hold 50 % and 95 % of the bootstrap. The
@@ -51,14 +51,17 @@ def estimate_clouds(
         ml_values: (k,) the other parameter.
         name: of the other parameter, for its axis.
         fig: an empty figure to draw on.
+
+    Returns:
+        Axes (k,).
     """
     boot = _stacked(bootstrap_weights, bootstrap_values)
     draws = _stacked(posterior_weights, posterior_values)
     k = draws.shape[-1]
     across, down = min(k, MOST_ACROSS), -(-k // MOST_ACROSS)
-    fig = new_figure(0.5 + PANEL * max(across, 2), 0.8 + PANEL * down) if fig is None else fig
-    for j in range(k):
-        ax = dress(fig.add_subplot(down, across, j + 1))
+    fig = figure_or_new(fig, 0.5 + PANEL * max(across, 2), 0.8 + PANEL * down)
+    axes = np.array([dress(fig.add_subplot(down, across, j + 1)) for j in range(k)])
+    for j, ax in enumerate(axes):
         _draws(ax, draws[..., j], j)
         draw_regions(ax, boot[..., j])
         if ml_weights is not None and ml_values is not None:
@@ -68,7 +71,7 @@ def estimate_clouds(
         ax.set_xlabel("weight" if j + across >= k else "")
         ax.set_ylabel(name if j % across == 0 else "")
     _explain(fig)
-    return fig
+    return axes
 
 
 def draw_regions(ax: Axes, cloud: Values) -> None:

@@ -10,11 +10,11 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
+from bayesgmm.plots.canvas import axes_or_new
 from bayesgmm.plots.style import (
     NOTE_SIZE,
     Keywords,
     Values,
-    axes_or_new,
     legend_above,
     shades,
     size_in_points,

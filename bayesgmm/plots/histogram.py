@@ -7,10 +7,10 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from numpy.typing import ArrayLike
 
+from bayesgmm.plots.canvas import axes_or_new
 from bayesgmm.plots.style import (
     Keywords,
     Values,
-    axes_or_new,
     component_styles,
     legend_above,
     mark_component,

@@ -7,15 +7,15 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from bayesgmm.plots.clusters import Scene, draw_scene, scene_handles
+from bayesgmm.plots.canvas import Panels, figure_or_new
 from bayesgmm.plots.histogram import bin_edges, draw_bars, draw_densities
+from bayesgmm.plots.plane import Scene, draw_scene, scene_handles
 from bayesgmm.plots.style import (
     MANY_POINTS,
     NOTE_SIZE,
     Values,
     column_names,
     dress,
-    new_figure,
     shades,
 )
 
@@ -36,8 +36,8 @@ def pair_grid(
     posterior_means: ArrayLike | None = None,
     posterior_covariances: ArrayLike | None = None,
     fig: Figure | None = None,
-) -> Figure:
-    """`clusters` of every pair of columns, with histograms and ML densities on the diagonal.
+) -> Panels:
+    """The plane of every pair of columns, with histograms and ML densities on the diagonal.
 
     Of more than six columns the first six are shown, and the figure says so.
 
@@ -52,6 +52,9 @@ def pair_grid(
         posterior_means: (s, k, d) draws.
         posterior_covariances: (s, k, d, d) draws.
         fig: an empty figure to draw on.
+
+    Returns:
+        Axes (d, d); those above the diagonal are empty.
     """
     scene = Scene.of(
         X, labels, means, covariances, row_weights, posterior_means, posterior_covariances
@@ -59,11 +62,14 @@ def pair_grid(
     mass = shares(labels, len(scene.means), row_weights) if weights is None else weights
     d = scene.X.shape[1]
     shown = min(d, MOST_COLUMNS)
-    fig = new_figure(0.6 + PANEL * shown, 0.6 + PANEL * shown) if fig is None else fig
+    fig = figure_or_new(fig, 0.6 + PANEL * shown, 0.6 + PANEL * shown)
+    axes: Panels = fig.subplots(shown, shown, squeeze=False)
     limits, names = scene.limits(), column_names(columns, d)
     crowded = len(scene.X) * shown * (shown - 1) / 2 > MANY_POINTS
+    for hidden in axes[np.triu_indices(shown, 1)]:
+        hidden.set_axis_off()
     for row, column in zip(*np.tril_indices(shown), strict=True):
-        ax = dress(fig.add_subplot(shown, shown, row * shown + column + 1), scale=0.85)
+        ax = dress(axes[row, column], scale=0.85)
         ax.set_xlim(*limits[column])
         if row == column:
             _diagonal(ax, scene, int(row), mass)
@@ -72,7 +78,7 @@ def pair_grid(
         _name(ax, names, int(column), int(row), shown)
     fig.align_ylabels()
     _explain(fig, scene, None if d == shown else f"first {shown} of {d} columns")
-    return fig
+    return axes
 
 
 def shares(labels: ArrayLike, k: int, row_weights: ArrayLike | None = None) -> Values:

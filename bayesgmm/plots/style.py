@@ -1,6 +1,6 @@
 """The look of every figure: one style per component, shades of ink, text sizes, spines.
 
-Settings are applied to single axes; matplotlib's global state is neither changed nor needed.
+Settings are applied to single axes; matplotlib's global settings are not changed.
 """
 
 from collections.abc import Sequence
@@ -10,12 +10,9 @@ import numpy as np
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb, to_rgba
-from matplotlib.figure import Figure
 from matplotlib.legend import Legend
 from matplotlib.typing import ColorType
 from numpy.typing import ArrayLike, NDArray
-
-from bayesgmm.plots.export import figure_png
 
 Values = NDArray[np.float64]
 Keywords = dict[str, Any]
@@ -63,14 +60,6 @@ LIGHT = Shades(text="#222222", muted="#6B6B6B", faint="#D9D9D9", paper="#FFFFFF"
 DARK = Shades(text="#EEEEEE", muted="#A8A8A8", faint="#4A4A4A", paper="#111111")
 
 
-class NotebookFigure(Figure):
-    """A `Figure` that a notebook displays although pyplot was never imported."""
-
-    def _repr_png_(self) -> tuple[bytes, dict[str, int]]:
-        width, height = (round(96 * float(inches)) for inches in self.get_size_inches())
-        return figure_png(self, dpi=192), {"width": width, "height": height}
-
-
 def component_styles(k: int) -> tuple[ComponentStyle, ...]:
     """Styles of `k` components: eight colours first, then other markers and lines."""
     laps = [divmod(j, len(PALETTE)) for j in range(k)]
@@ -88,16 +77,6 @@ def component_colours(k: int) -> tuple[str, ...]:
 def column_names(columns: Sequence[str] | None, d: int) -> list[str]:
     """The names of `d` columns, `x1, x2, ...` where none were given."""
     return [f"x{j + 1}" for j in range(d)] if columns is None else [str(c) for c in columns]
-
-
-def new_figure(width: float = 5.2, height: float = 3.6) -> Figure:
-    """A figure outside pyplot, laid out so that nothing is cut off."""
-    return NotebookFigure(figsize=(width, height), layout="constrained")
-
-
-def axes_or_new(ax: Axes | None, width: float = 5.2, height: float = 3.6) -> Axes:
-    """The given axes, or those of a new figure, in the style of this package."""
-    return dress(new_figure(width, height).add_subplot() if ax is None else ax)
 
 
 def dress(ax: Axes, *, scale: float = 1.0) -> Axes:

@@ -6,12 +6,12 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 from scipy.stats import gaussian_kde
 
+from bayesgmm.plots.canvas import axes_or_new
 from bayesgmm.plots.style import (
     NOTE_SIZE,
     ComponentStyle,
     Keywords,
     Values,
-    axes_or_new,
     component_styles,
     legend_above,
     shades,

@@ -159,7 +159,7 @@ def test_an_interrupt_before_there_is_anything_to_compare_ends_it() -> None:
 
 
 def test_plot_draws_every_criterion(comparison: Comparison) -> None:
-    labels = {text.get_text() for text in comparison.plot().axes[0].texts}
+    labels = {text.get_text() for text in comparison.plot().texts}
     assert {"AIC", "BIC", "ICL", "LOO"} <= {label.strip() for label in labels}
 
 

@@ -96,7 +96,7 @@ def test_a_bootstrap_that_was_asked_for_replaces_the_one_that_was_not(faithful_f
 
 
 def test_clouds_are_drawn_for_a_column_that_exists(faithful_fit) -> None:
-    axes = faithful_fit.plot_clouds("waiting").axes
+    axes = faithful_fit.plot_clouds("waiting")
     assert axes[0].get_ylabel() == "mean waiting"
     with pytest.raises(bg.InputError, match="wating"):
         faithful_fit.plot_clouds("wating")

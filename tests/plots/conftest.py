@@ -37,14 +37,9 @@ def make_weight_draws(k: int = K, s: int = S) -> np.ndarray:
     return np.random.default_rng(8).dirichlet(np.full(k, 20.0), size=s)
 
 
-def _root(ax: Any) -> Figure:
-    assert isinstance(ax.figure, Figure)
-    return ax.figure
-
-
 def _criteria() -> Figure:
     values = {"AIC": [9.0, 2.0, 0.0], "BIC": [0.0, 3.0, 500.0], "LOO": [40.0, 0.0, -1.0]}
-    return _root(
+    return plots.figure_of(
         plots.criteria_by_k(
             [1, 2, 3],
             values,
@@ -59,7 +54,7 @@ def _histogram(k: int = K) -> Figure:
     weights, sds = np.full(k, 1 / k), np.sqrt(fit["covariances"][:, 0, 0])
     grid = np.linspace(-5, 15, 50)
     band = np.abs(np.random.default_rng(1).normal(0.1, 0.01, size=(S, 50)))
-    return _root(
+    return plots.figure_of(
         plots.histogram(
             fit["X"][:, 0], weights, fit["means"][:, 0], sds, posterior_density=band, grid=grid
         )
@@ -68,33 +63,36 @@ def _histogram(k: int = K) -> Figure:
 
 def _clouds(k: int = K) -> Figure:
     draws = make_weight_draws(k)
-    return plots.estimate_clouds(
-        draws, np.sqrt(draws), draws, draws**2, ml_weights=draws.mean(0), ml_values=draws.mean(0)
-    )
+    best = {"ml_weights": draws.mean(0), "ml_values": draws.mean(0)}
+    return plots.figure_of(plots.clouds(draws, np.sqrt(draws), draws, draws**2, **best))
 
 
 # Every public figure as a function of the number of components.
 FIGURES: dict[str, Callable[[int], Figure]] = {
-    "trace": lambda k: _root(
-        plots.log_likelihood_trace([-np.exp(-np.arange(30.0) / (j + 1)) - 5 for j in range(k)])
+    "convergence": lambda k: plots.figure_of(
+        plots.convergence([-np.exp(-np.arange(30.0) / (j + 1)) - 5 for j in range(k)])
     ),
     "criteria": lambda k: _criteria(),
-    "clusters": lambda k: plots.figure_of_clusters(
-        **make_mixture(2, k), columns=["height", "width"]
+    "clusters": lambda k: plots.figure_of(
+        plots.clusters(**make_mixture(2, k), columns=["height", "width"])
     ),
-    "pairs": lambda k: plots.figure_of_clusters(**make_mixture(3, k), columns=["a", "b", "c"]),
+    "pairs": lambda k: plots.figure_of(
+        plots.clusters(**make_mixture(3, k), columns=["a", "b", "c"])
+    ),
     "histogram": _histogram,
-    "line": lambda k: plots.figure_of_clusters(
-        **make_mixture(1, k), posterior_weights=make_weight_draws(k), columns=["height"]
+    "line": lambda k: plots.figure_of(
+        plots.clusters(
+            **make_mixture(1, k), posterior_weights=make_weight_draws(k), columns=["height"]
+        )
     ),
-    "weights": lambda k: _root(
+    "weights": lambda k: plots.figure_of(
         plots.weights(np.full(k, 1 / k), np.full(k, 0.03), make_weight_draws(k))
     ),
-    "membership": lambda k: _root(
-        plots.membership_uncertainty(make_mixture(2, k)["X"], make_memberships(k=k))
+    "uncertainty": lambda k: plots.figure_of(
+        plots.uncertainty(make_mixture(2, k)["X"], make_memberships(k=k))
     ),
-    "curves": lambda k: _root(
-        plots.membership_uncertainty(make_mixture(1, k)["X"], make_memberships(k=k))
+    "curves": lambda k: plots.figure_of(
+        plots.uncertainty(make_mixture(1, k)["X"], make_memberships(k=k))
     ),
     "clouds": _clouds,
 }

@@ -5,7 +5,7 @@ import pytest
 from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 
-from bayesgmm.plots import estimate_clouds
+from bayesgmm.plots import clouds
 from bayesgmm.plots.clouds import draw_regions
 
 Draws = Callable[..., np.ndarray]
@@ -13,7 +13,7 @@ Draws = Callable[..., np.ndarray]
 
 def test_one_panel_per_component_with_named_axes(weight_draws: Draws) -> None:
     draws = weight_draws(4)
-    axes = estimate_clouds(draws, draws, draws, draws**2, name="mean of waiting").axes
+    axes = clouds(draws, draws, draws, draws**2, name="mean of waiting")
     assert len(axes) == 4
     assert [ax.get_ylabel() for ax in axes] == ["mean of waiting", "", "", "mean of waiting"]
     assert [ax.get_xlabel() for ax in axes] == ["", "weight", "weight", "weight"]

@@ -7,6 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
@@ -55,19 +56,22 @@ def test_callers_arrays_are_unchanged(
     for d in (1, 2, 3):
         given = mixture(d)
         before = deepcopy(given)
-        plots.figure_of_clusters(**given)
+        plots.clusters(**given)
         for name, array in given.items():
             np.testing.assert_array_equal(array, before[name])
     X, p = mixture(2)["X"], memberships()
     before_X, before_p = X.copy(), p.copy()
-    plots.membership_uncertainty(X, p)
+    plots.uncertainty(X, p)
     np.testing.assert_array_equal(X, before_X)
     np.testing.assert_array_equal(p, before_p)
 
 
-def test_figures_do_not_need_pyplot() -> None:
+def test_figures_for_files_do_not_need_pyplot() -> None:
     code = (
-        "import sys; from bayesgmm import plots; plots.criteria_by_k([1, 2], {'BIC': [3.0, 0.0]});"
+        "import sys; from bayesgmm import plots\n"
+        "ax = plots.new_figure().add_subplot()\n"
+        "plots.criteria_by_k([1, 2], {'BIC': [3.0, 0.0]}, ax=ax)\n"
+        "with plots.outside_pyplot(): plots.criteria_by_k([1, 2], {'BIC': [3.0, 0.0]})\n"
         "sys.exit('matplotlib.pyplot' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
@@ -80,3 +84,18 @@ def test_plots_are_a_leaf() -> None:
         "sys.exit(any(not m.startswith('bayesgmm.plots') for m in rooms))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_without_axes_pyplot_shows_the_figure(draw: Draw) -> None:
+    before = plt.get_fignums()
+    fig = draw(2)
+    (number,) = set(plt.get_fignums()) - set(before)
+    assert plt.figure(number) is fig
+
+
+def test_outside_pyplot_figures_look_the_same_and_are_not_kept(draw: Draw) -> None:
+    shown = plots.figure_png(draw(2), dpi=50)
+    before = plt.get_fignums()
+    with plots.outside_pyplot():
+        assert plots.figure_png(draw(2), dpi=50) == shown
+    assert plt.get_fignums() == before

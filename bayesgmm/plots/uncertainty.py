@@ -7,12 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
+from bayesgmm.plots.canvas import axes_or_new
 from bayesgmm.plots.style import (
     MANY_POINTS,
     ComponentStyle,
     Keywords,
     Values,
-    axes_or_new,
     column_names,
     component_styles,
     legend_above,
@@ -26,7 +26,7 @@ PALE = 0.5  # share of the background in the colour of a certain row
 RIM = 1.9  # points, around a row that is a coin toss
 
 
-def membership_uncertainty(
+def uncertainty(
     X: ArrayLike,
     probabilities: ArrayLike,
     *,

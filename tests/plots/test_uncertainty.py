@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from matplotlib.collections import PathCollection
 
-from bayesgmm.plots import component_colours, membership_uncertainty
-from bayesgmm.plots.membership import entropy_bits
+from bayesgmm.plots import component_colours, uncertainty
+from bayesgmm.plots.uncertainty import entropy_bits
 
 Mixture = Callable[..., dict[str, Any]]
 
@@ -18,7 +18,7 @@ def test_entropy_is_zero_when_certain_and_one_bit_for_a_coin_toss() -> None:
 
 def test_uncertain_rows_are_larger_and_keep_their_component(mixture: Mixture) -> None:
     p = np.array([[1.0, 0.0], [0.6, 0.4], [0.8, 0.2], [0.1, 0.9]])
-    ax = membership_uncertainty(np.arange(8.0).reshape(4, 2), p)
+    ax = uncertainty(np.arange(8.0).reshape(4, 2), p)
     first, second = (c for c in ax.collections if isinstance(c, PathCollection))
     assert (np.diff(first.get_sizes()) > 0).all()
     np.testing.assert_array_equal(first.get_offsets(), [[0, 1], [4, 5], [2, 3]])
@@ -28,7 +28,7 @@ def test_uncertain_rows_are_larger_and_keep_their_component(mixture: Mixture) ->
 def test_axes_carry_the_first_two_columns_names(
     mixture: Mixture, memberships: Callable[..., np.ndarray]
 ) -> None:
-    ax = membership_uncertainty(mixture(3)["X"], memberships(), columns=["a", "b", "c"])
+    ax = uncertainty(mixture(3)["X"], memberships(), columns=["a", "b", "c"])
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("a", "b")
 
 
@@ -37,7 +37,7 @@ def test_single_column_gives_one_curve_per_component(
     mixture: Mixture, memberships: Callable[..., np.ndarray], ndim: int
 ) -> None:
     X = mixture(1)["X"]
-    ax = membership_uncertainty(X[:, 0] if ndim == 1 else X, memberships(), columns=["velocity"])
+    ax = uncertainty(X[:, 0] if ndim == 1 else X, memberships(), columns=["velocity"])
     curves = [line for line in ax.lines if line.get_linestyle() == "-"]
     assert [line.get_color() for line in curves] == list(component_colours(3))
     assert all((np.diff(line.get_xdata()) >= 0).all() for line in curves)
@@ -47,4 +47,4 @@ def test_single_column_gives_one_curve_per_component(
 def test_component_of_no_weight_has_no_rows(mixture: Mixture) -> None:
     p = np.tile([1.0, 0.0], (60, 1))
     for d in (1, 2):
-        assert membership_uncertainty(mixture(d)["X"], p).get_ylabel()
+        assert uncertainty(mixture(d)["X"], p).get_ylabel()

@@ -9,12 +9,13 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator
 from numpy.typing import ArrayLike
 
-from bayesgmm.plots.style import PALETTE, Values, axes_or_new, legend_above, shades
+from bayesgmm.plots.canvas import axes_or_new
+from bayesgmm.plots.style import PALETTE, Values, legend_above, shades
 
 FLOOR = 1e-6  # log-likelihood units; fits that are closer are not told apart
 
 
-def log_likelihood_trace(
+def convergence(
     histories: Sequence[ArrayLike], *, best: int | None = None, ax: Axes | None = None
 ) -> Axes:
     """Log-likelihood still missing to the best start, per EM iteration, on a log scale.

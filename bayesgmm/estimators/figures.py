@@ -1,0 +1,155 @@
+"""The figures of both estimators.
+
+A figure of one panel takes `ax` and returns the Axes; a figure of several takes `fig` and returns
+an array of Axes. Without them a new figure of pyplot's is made, `.figure` of the Axes.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sklearn.utils.validation import check_is_fitted
+
+from bayesgmm.comparison.both import Both
+from bayesgmm.ml.bootstrap import Bootstrap
+from bayesgmm.ml.optima import MaximumLikelihood
+from bayesgmm.ml.problem import Problem
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from bayesgmm.comparison.figures import Columns
+    from bayesgmm.plots.canvas import Panels
+
+
+class EstimateFigures:
+    """The figures of a maximum-likelihood fit."""
+
+    ml_: MaximumLikelihood
+    _problem: Problem
+
+    def plot_convergence(self, ax: "Axes | None" = None) -> "Axes":
+        """The log-likelihood of every start of EM, step by step, the winner marked."""
+        from bayesgmm.comparison import figures
+
+        check_is_fitted(self, "ml_")
+        return figures.convergence(self.ml_, ax)
+
+    def plot_clusters(
+        self,
+        columns: "Columns" = None,
+        *,
+        ax: "Axes | None" = None,
+        fig: "Figure | None" = None,
+    ) -> "Axes | Panels":
+        """The fitted rows with the components' ellipses, or the density of one column.
+
+        Args:
+            columns: names of those to show, all by default; three and more make a grid of pairs.
+            ax: axes for one or two columns.
+            fig: an empty figure for a grid.
+
+        Raises:
+            InputError: no such column; axes for a grid.
+        """
+        from bayesgmm.comparison import figures
+
+        check_is_fitted(self, "ml_")
+        return figures.ml_clusters(self.ml_, self._problem, columns, ax, fig)
+
+    def plot_uncertainty(self, columns: "Columns" = None, *, ax: "Axes | None" = None) -> "Axes":
+        """The fitted rows by their most probable component, uncertain ones marked.
+
+        Args:
+            columns: names of one or two; by default the first two.
+            ax: axes to draw on.
+
+        Raises:
+            InputError: no such column, or more than two.
+        """
+        from bayesgmm.comparison import figures
+
+        check_is_fitted(self, "ml_")
+        return figures.ml_uncertainty(self.ml_, self._problem, columns, ax)
+
+
+class PosteriorFigures:
+    """The figures of a maximum-likelihood fit and its posterior, side by side."""
+
+    both_: Both
+    bootstrap: Callable[..., Bootstrap]
+
+    def plot_convergence(self, ax: "Axes | None" = None) -> "Axes":
+        """The log-likelihood of every start of EM, step by step, the winner marked."""
+        from bayesgmm.comparison import figures
+
+        check_is_fitted(self, "both_")
+        return figures.convergence(self.both_.ml, ax)
+
+    def plot_clusters(
+        self,
+        columns: "Columns" = None,
+        *,
+        ax: "Axes | None" = None,
+        fig: "Figure | None" = None,
+    ) -> "Axes | Panels":
+        """The fitted rows with maximum-likelihood ellipses over the posterior's.
+
+        Of one column the densities are drawn.
+
+        Args:
+            columns: names of those to show, all by default; three and more make a grid of pairs.
+            ax: axes for one or two columns.
+            fig: an empty figure for a grid.
+
+        Raises:
+            InputError: no such column; axes for a grid.
+        """
+        from bayesgmm.comparison import figures
+
+        check_is_fitted(self, "both_")
+        return figures.clusters(self.both_, columns, ax, fig)
+
+    def plot_uncertainty(self, columns: "Columns" = None, *, ax: "Axes | None" = None) -> "Axes":
+        """The fitted rows by their most probable component, uncertain ones marked.
+
+        Args:
+            columns: names of one or two; by default the first two.
+            ax: axes to draw on.
+
+        Raises:
+            InputError: no such column, or more than two.
+        """
+        from bayesgmm.comparison import figures
+
+        check_is_fitted(self, "both_")
+        return figures.uncertainty(self.both_, columns, ax)
+
+    def plot_weights(self, ax: "Axes | None" = None) -> "Axes":
+        """Component weights: the estimate and its standard error beside the posterior."""
+        from bayesgmm.comparison import figures
+
+        check_is_fitted(self, "both_")
+        return figures.weights(self.both_, ax)
+
+    def plot_clouds(self, column: str | None = None, *, fig: "Figure | None" = None) -> "Panels":
+        """The bootstrap of the maximum-likelihood estimate over the posterior, by component.
+
+        Weights are on one axis, the means of a column on the other.
+
+        Args:
+            column: the first by default.
+            fig: an empty figure to draw on.
+
+        Returns:
+            Axes (k,).
+
+        Raises:
+            InputError: no such column; a program whose components are not normal; a fit that
+                cannot be resampled.
+        """
+        from bayesgmm.comparison import figures
+
+        check_is_fitted(self, "both_")
+        refits = self.both_.resampled or self.bootstrap()
+        return figures.clouds(self.both_, refits, column, fig)
