@@ -1,6 +1,6 @@
 # Two commands work from a bare clone: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check notebooks benchmark calibration sbc clean
+.PHONY: help demo test check notebooks docs benchmark calibration sbc clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -27,6 +27,10 @@ check: $(TEST_STAMP)  ## formatting, lint, types, import contract
 notebooks: $(TEST_STAMP)  ## execute the notebooks in place, figures included
 	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
 
+docs: $(TEST_STAMP)  ## build the documentation into docs/_build/html
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
+	@echo "The documentation is in docs/_build/html/index.html"
+
 benchmark: $(TEST_STAMP)  ## how long a user waits, EM, bootstrap, grid, gradient and posterior take; beside peers
 	$(BIN)/python benchmarks/end_to_end.py
 	$(BIN)/python benchmarks/em.py
@@ -42,7 +46,7 @@ sbc: $(TEST_STAMP)  ## rank truths among posterior draws, every program; writes 
 	$(BIN)/python benchmarks/sbc.py --table docs/sbc.md --figure docs/sbc.png
 
 clean:  ## remove what builds, tests and the demo leave behind (.venv stays)
-	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis faithful.html
+	rm -rf build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis faithful.html docs/_build docs/notebooks
 	find bayesgmm models tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
 # An environment that already works is kept; a broken, half-made or old one is made again.
