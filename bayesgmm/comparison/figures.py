@@ -1,6 +1,7 @@
 """The figures of a fit: what `plots` draws, from what a fit knows."""
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -9,6 +10,15 @@ from matplotlib.figure import Figure
 
 from bayesgmm import plots
 from bayesgmm.comparison.both import Both
+from bayesgmm.comparison.densities import (
+    Densities,
+    covariances,
+    curve,
+    of_mixture,
+    of_posterior,
+    surface,
+    thinned,
+)
 from bayesgmm.comparison.views import flat_draws
 from bayesgmm.data.errors import InputError, unknown
 from bayesgmm.gaussian.mixture import Mixture, most_probable, responsibilities
@@ -20,7 +30,8 @@ from bayesgmm.plots.canvas import Panels
 type Columns = str | Sequence[str] | None
 """Names of the columns to show."""
 
-BAND_DRAWS = 400
+DRAWS = 200  # of which densities and ellipses are made
+CELLS = 120  # along each side of the plane
 
 
 def convergence(ml: MaximumLikelihood, ax: Axes | None = None) -> Axes:
@@ -51,7 +62,7 @@ def clusters(
     """Rows by component; maximum likelihood over the posterior."""
     if both.posterior.mixture is None:
         return ml_clusters(both.ml, both.problem, columns, ax, fig)
-    labels, draws = both.posterior.membership.argmax(1), thinned(both, BAND_DRAWS)
+    labels, draws = both.posterior.membership.argmax(1), thinned(both, DRAWS)
     return _clusters(both.ml.mixture, both.problem, labels, draws, columns, ax, fig)
 
 
@@ -77,6 +88,71 @@ def _clusters(
         posterior_means=None if draws is None else draws.means[..., places],
         posterior_covariances=None if draws is None else covariances(draws, places),
         ax=one_panel(names, ax, fig),
+        fig=fig,
+    )
+
+
+def ml_density(
+    ml: MaximumLikelihood,
+    problem: Problem,
+    columns: Columns = None,
+    ax: Axes | None = None,
+    fig: Figure | None = None,
+) -> Axes | Panels:
+    """The estimated density over the rows."""
+    return _density(problem, of_mixture(ml.mixture), None, "ML", columns, ax, fig)
+
+
+def density(
+    both: Both,
+    columns: Columns = None,
+    ax: Axes | None = None,
+    fig: Figure | None = None,
+) -> Axes | Panels:
+    """The estimated density over the posterior predictive's, and the rows."""
+    estimate = "ML" if both.same_likelihood else "Gaussian EM"
+    ml, posterior = of_mixture(both.ml.mixture), of_posterior(both, DRAWS)
+    return _density(both.problem, ml, posterior, estimate, columns, ax, fig)
+
+
+def _density(
+    problem: Problem,
+    ml: Densities,
+    posterior: Densities | None,
+    estimate: str,
+    columns: Columns,
+    ax: Axes | None,
+    fig: Figure | None,
+) -> Axes | Panels:
+    places, names = chosen(problem, columns)
+    ax = one_panel(names, ax, fig)
+    X, row_weights = problem.X[:, places], problem.table.row_weights
+    if len(places) == 1:
+        return plots.density_line(
+            X[:, 0],
+            curve(problem, ml, posterior, places[0]),
+            column=names[0],
+            row_weights=row_weights,
+            estimate=estimate,
+            ax=ax,
+        )
+    if len(places) == 2:
+        own = surface(problem, ml, posterior, places, CELLS)
+        return plots.density_plane(
+            X, own, columns=names, row_weights=row_weights, estimate=estimate, ax=ax
+        )
+    shown = places[: plots.MOST_COLUMNS]
+    pairs = combinations(range(len(shown)), 2)
+    return plots.density_grid(
+        X,
+        [curve(problem, ml, posterior, place) for place in shown],
+        {
+            pair: surface(problem, ml, posterior, [shown[j] for j in pair], CELLS // 2)
+            for pair in pairs
+        },
+        columns=names,
+        row_weights=row_weights,
+        estimate=estimate,
         fig=fig,
     )
 
@@ -153,11 +229,6 @@ def in_plane(problem: Problem, columns: Columns) -> tuple[list[int], list[str]]:
     return places, names
 
 
-def covariances(mixture: Mixture, places: Sequence[int]) -> Float[np.ndarray, "*s k d d"]:
-    """Covariances of some of the columns."""
-    return np.asarray(mixture.covariances)[..., *np.ix_(places, places)]
-
-
 def one_panel(names: Sequence[str], ax: Axes | None, fig: Figure | None) -> Axes | None:
     """The axes to draw on, which may be the only ones of a given figure.
 
@@ -172,10 +243,3 @@ def one_panel(names: Sequence[str], ax: Axes | None, fig: Figure | None) -> Axes
             f"columns={list(names[:2])}, or give an empty figure as fig."
         )
     return None
-
-
-def thinned(both: Both, most: int) -> Mixture:
-    """At most so many of the kept draws, evenly spaced."""
-    draws = flat_draws(both)
-    places = np.unique(np.linspace(0, len(draws.weights) - 1, most).astype(int))
-    return Mixture(*(part[places] for part in draws))

@@ -72,6 +72,30 @@ class EstimateFigures:
         check_is_fitted(self, "ml_")
         return figures.ml_uncertainty(self.ml_, self._problem, columns, ax)
 
+    def plot_density(
+        self,
+        columns: "Columns" = None,
+        *,
+        ax: "Axes | None" = None,
+        fig: "Figure | None" = None,
+    ) -> "Axes | Panels":
+        """The estimated density over the fitted rows.
+
+        Of two columns, regions of highest density that hold 50, 80 and 95 %; of one, the density.
+
+        Args:
+            columns: names of those to show, all by default; three and more make a grid of pairs.
+            ax: axes for one or two columns.
+            fig: an empty figure for a grid.
+
+        Raises:
+            InputError: no such column; axes for a grid.
+        """
+        from bayesgmm.comparison import figures
+
+        check_is_fitted(self, "ml_")
+        return figures.ml_density(self.ml_, self._problem, columns, ax, fig)
+
 
 class PosteriorFigures:
     """The figures of a maximum-likelihood fit and its posterior, side by side."""
@@ -124,6 +148,31 @@ class PosteriorFigures:
 
         check_is_fitted(self, "both_")
         return figures.uncertainty(self.both_, columns, ax)
+
+    def plot_density(
+        self,
+        columns: "Columns" = None,
+        *,
+        ax: "Axes | None" = None,
+        fig: "Figure | None" = None,
+    ) -> "Axes | Panels":
+        """The estimated density, as lines, over the posterior predictive's, filled, and the rows.
+
+        Of two columns, regions of highest density that hold 50, 80 and 95 %; of one, the density.
+
+        Args:
+            columns: names of those to show, all by default; three and more make a grid of pairs.
+            ax: axes for one or two columns.
+            fig: an empty figure for a grid.
+
+        Raises:
+            InputError: no such column; axes for a grid; components that are not normal, in
+                some of the fitted columns or in more than two.
+        """
+        from bayesgmm.comparison import figures
+
+        check_is_fitted(self, "both_")
+        return figures.density(self.both_, columns, ax, fig)
 
     def plot_weights(self, ax: "Axes | None" = None) -> "Axes":
         """Component weights: the estimate and its standard error beside the posterior."""

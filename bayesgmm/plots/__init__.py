@@ -10,20 +10,28 @@ from bayesgmm.plots.clouds import clouds
 from bayesgmm.plots.clusters import clusters
 from bayesgmm.plots.convergence import convergence
 from bayesgmm.plots.criteria import criteria_by_k, families_by_k
+from bayesgmm.plots.density import Curve, Surface, density_grid, density_line, density_plane
 from bayesgmm.plots.export import figure_png, figure_svg
 from bayesgmm.plots.histogram import histogram
 from bayesgmm.plots.pairs import pair_grid
 from bayesgmm.plots.plane import plane
 from bayesgmm.plots.style import component_colours
+from bayesgmm.plots.triangle import MOST_COLUMNS
 from bayesgmm.plots.uncertainty import uncertainty
 from bayesgmm.plots.weights import weights
 
 __all__ = [
+    "MOST_COLUMNS",
+    "Curve",
+    "Surface",
     "clouds",
     "clusters",
     "component_colours",
     "convergence",
     "criteria_by_k",
+    "density_grid",
+    "density_line",
+    "density_plane",
     "families_by_k",
     "figure_of",
     "figure_png",

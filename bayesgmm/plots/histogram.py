@@ -60,7 +60,7 @@ def histogram(
     handles = draw_densities(ax, points, weights, means, sds)
     _number(ax, points, component_densities(points, weights, means, sds))
     if posterior_density is not None:
-        handles += _band(ax, points, np.asarray(posterior_density, dtype=np.float64))
+        handles += draw_band(ax, points, np.asarray(posterior_density, dtype=np.float64))
     ax.set(xlabel="x" if column is None else column, ylabel="density", xlim=(low, high))
     ax.set_ylim(bottom=0.0)
     legend_above(ax, handles)
@@ -118,7 +118,8 @@ def _number(ax: Axes, grid: Values, parts: Values) -> None:
             mark_component(ax, float(grid[part.argmax()]), 0.5 * float(part.max()), j, size=12.0)
 
 
-def _band(ax: Axes, grid: Values, density: Values) -> list[Artist]:
+def draw_band(ax: Axes, grid: Values, density: Values) -> list[Artist]:
+    """The posterior mean of densities (s, g) and their pointwise 95 % band; the legend of them."""
     low, high = np.quantile(density, [0.025, 0.975], axis=0)
     ax.fill_between(grid, low, high, color=BAND, alpha=0.55, linewidth=0, zorder=2)
     # Thinner than the ML density and on top, so that both show where they agree.

@@ -7,20 +7,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
-from bayesgmm.plots.canvas import Panels, figure_or_new
+from bayesgmm.plots.canvas import Panels
 from bayesgmm.plots.histogram import bin_edges, draw_bars, draw_densities
 from bayesgmm.plots.plane import Scene, draw_scene, scene_handles
-from bayesgmm.plots.style import (
-    MANY_POINTS,
-    NOTE_SIZE,
-    Values,
-    column_names,
-    dress,
-    shades,
-)
+from bayesgmm.plots.style import MANY_POINTS, Values, column_names
+from bayesgmm.plots.triangle import explain, triangle
 
-MOST_COLUMNS = 6
-PANEL = 1.55  # inches
 SCALE = 0.6  # of points, lines and discs, against a figure of one panel
 
 
@@ -60,24 +52,17 @@ def pair_grid(
         X, labels, means, covariances, row_weights, posterior_means, posterior_covariances
     )
     mass = shares(labels, len(scene.means), row_weights) if weights is None else weights
-    d = scene.X.shape[1]
-    shown = min(d, MOST_COLUMNS)
-    fig = figure_or_new(fig, 0.6 + PANEL * shown, 0.6 + PANEL * shown)
-    axes: Panels = fig.subplots(shown, shown, squeeze=False)
-    limits, names = scene.limits(), column_names(columns, d)
-    crowded = len(scene.X) * shown * (shown - 1) / 2 > MANY_POINTS
-    for hidden in axes[np.triu_indices(shown, 1)]:
-        hidden.set_axis_off()
-    for row, column in zip(*np.tril_indices(shown), strict=True):
-        ax = dress(axes[row, column], scale=0.85)
+    d, limits = scene.X.shape[1], scene.limits()
+    axes = triangle(column_names(columns, d), fig)
+    crowded = len(scene.X) * len(axes) * (len(axes) - 1) / 2 > MANY_POINTS
+    for row, column in zip(*np.tril_indices(len(axes)), strict=True):
+        ax = axes[row, column]
         ax.set_xlim(*limits[column])
         if row == column:
             _diagonal(ax, scene, int(row), mass)
         else:
             _panel(ax, scene, int(column), int(row), crowded)
-        _name(ax, names, int(column), int(row), shown)
-    fig.align_ylabels()
-    _explain(fig, scene, None if d == shown else f"first {shown} of {d} columns")
+    explain(axes, scene_handles(scene), d)
     return axes
 
 
@@ -101,28 +86,3 @@ def _diagonal(ax: Axes, scene: Scene, j: int, weights: ArrayLike) -> None:
     draw_bars(ax, scene.X[:, j], edges, scene.row_weights, ticks=False)
     draw_densities(ax, grid, weights, scene.means[:, j], sds, linewidth=1.4)
     ax.set_ylim(bottom=0.0)
-
-
-def _name(ax: Axes, names: Sequence[str], x: int, y: int, shown: int) -> None:
-    """Names and ticks along the left and lower sides of the grid only."""
-    ax.locator_params(nbins=3)
-    ax.tick_params(labelbottom=y == shown - 1, labelleft=x == 0 < y, left=x != y)
-    ax.spines["left"].set_visible(x != y)
-    ax.set_xlabel(names[x] if y == shown - 1 else "")
-    ax.set_ylabel(names[y] if x == 0 < y else "")
-
-
-def _explain(fig: Figure, scene: Scene, title: str | None) -> None:
-    """A legend in the empty upper right corner."""
-    ink = shades(fig.axes[0])
-    legend = fig.legend(
-        handles=scene_handles(scene),
-        loc="upper right",
-        frameon=False,
-        fontsize=NOTE_SIZE,
-        labelcolor=ink.text,
-        title=title,
-        title_fontsize=NOTE_SIZE,
-        alignment="left",
-    )
-    legend.get_title().set_color(ink.text)

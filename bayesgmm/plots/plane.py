@@ -19,6 +19,7 @@ from bayesgmm.plots.style import (
     component_styles,
     legend_above,
     mark_component,
+    relative,
     shades,
 )
 
@@ -141,7 +142,7 @@ def _rows(ax: Axes, scene: Scene, scale: float, rasterized: bool) -> None:
             scene.X[here, 0],
             scene.X[here, 1],
             # One size for all keeps vector output small.
-            s=area if scene.row_weights is None else area * _relative(scene.row_weights)[here],
+            s=area if scene.row_weights is None else area * relative(scene.row_weights)[here],
             color=style.colour,
             marker=style.marker,
             alpha=0.35 if crowded else 0.75,
@@ -150,11 +151,6 @@ def _rows(ax: Axes, scene: Scene, scale: float, rasterized: bool) -> None:
             rasterized=crowded or rasterized,
             zorder=2,
         )
-
-
-def _relative(weights: Values) -> Values:
-    mean = weights.mean()
-    return weights / mean if mean > 0 else weights
 
 
 def _strands(ax: Axes, means: Values, covariances: Values, scale: float, rasterized: bool) -> None:

@@ -103,6 +103,13 @@ def size_in_points(ax: Axes) -> tuple[float, float]:
     return 72 * box.width / ax.figure.dpi, 72 * box.height / ax.figure.dpi
 
 
+def relative(row_weights: ArrayLike) -> Values:
+    """Weights of rows against their mean."""
+    weights = np.asarray(row_weights, dtype=np.float64)
+    mean = weights.mean()
+    return np.asarray(weights / mean if mean > 0 else weights)
+
+
 def luminance(colour: ColorType) -> float:
     """Relative luminance of a colour, 0 black and 1 white (WCAG 2)."""
     rgb = np.asarray(to_rgb(colour))

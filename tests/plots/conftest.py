@@ -67,6 +67,27 @@ def _clouds(k: int = K) -> Figure:
     return plots.figure_of(plots.clouds(draws, np.sqrt(draws), draws, draws**2, **best))
 
 
+def _surface(ml: float, posterior: float) -> plots.Surface:
+    """Normal densities with these standard deviations."""
+    x, y = np.linspace(-5, 15, 60), np.linspace(-5, 15, 50)
+    z = np.hypot(*(axis - 5 for axis in np.meshgrid(x, y)))
+    heights = [np.exp(-0.5 * (z / sd) ** 2) / (2 * np.pi * sd**2) for sd in (ml, posterior)]
+    return plots.Surface(x, y, *heights)
+
+
+def _curve() -> plots.Curve:
+    x = np.linspace(-5, 15, 50)
+    sds = np.linspace(1.5, 2.5, 21)[:, None]
+    draws = np.exp(-0.5 * ((x - 5) / sds) ** 2) / (np.sqrt(2 * np.pi) * sds)
+    return plots.Curve(x, draws[10], draws)
+
+
+def _density_grid() -> Figure:
+    pairs = {(x, y): _surface(1.0 + x, 1.0 + y) for x, y in [(0, 1), (0, 2), (1, 2)]}
+    names = {"columns": ["a", "b", "c"]}
+    return plots.figure_of(plots.density_grid(make_mixture(3)["X"], [_curve()] * 3, pairs, **names))
+
+
 # Every public figure as a function of the number of components.
 FIGURES: dict[str, Callable[[int], Figure]] = {
     "convergence": lambda k: plots.figure_of(
@@ -84,6 +105,13 @@ FIGURES: dict[str, Callable[[int], Figure]] = {
         plots.clusters(
             **make_mixture(1, k), posterior_weights=make_weight_draws(k), columns=["height"]
         )
+    ),
+    "density plane": lambda k: plots.figure_of(
+        plots.density_plane(make_mixture(2, k)["X"], _surface(2.0, 3.0))
+    ),
+    "density grid": lambda k: _density_grid(),
+    "density line": lambda k: plots.figure_of(
+        plots.density_line(make_mixture(1, k)["X"][:, 0], _curve())
     ),
     "weights": lambda k: plots.figure_of(
         plots.weights(np.full(k, 1 / k), np.full(k, 0.03), make_weight_draws(k))
@@ -120,6 +148,12 @@ def memberships() -> Callable[..., np.ndarray]:
 def weight_draws() -> Callable[..., np.ndarray]:
     """`weight_draws(k, s)`: posterior draws of the weights."""
     return make_weight_draws
+
+
+@pytest.fixture
+def surface() -> Callable[[float, float], plots.Surface]:
+    """`surface(ml, posterior)`: normal densities around (5, 5) with these standard deviations."""
+    return _surface
 
 
 @pytest.fixture

@@ -1,0 +1,52 @@
+"""The figures of a fit: what they are drawn on, and what is refused."""
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+import bayesgmm as bg
+
+PANELS = ["convergence", "clusters", "uncertainty", "density", "weights"]
+
+
+@pytest.mark.parametrize("name", PANELS)
+def test_one_panel_is_drawn_on_the_axes_given(faithful_fit: bg.BayesianMixture, name: str) -> None:
+    ax = Figure().add_subplot()
+    assert getattr(faithful_fit, f"plot_{name}")(ax=ax) is ax
+    assert ax.get_xlabel()
+
+
+@pytest.mark.parametrize("name", ["clusters", "density"])
+def test_more_columns_make_a_grid(name: str) -> None:
+    fit = bg.GaussianMixture(2, n_init=3, random_state=0)
+    X = np.random.default_rng(0).normal(size=(60, 3))
+    plot = getattr(fit.fit(X), f"plot_{name}")
+    fig = Figure()
+    axes = plot(fig=fig)
+    assert axes.shape == (3, 3)
+    assert axes[0, 0].figure is fig
+    pair = plot(["x3", "x1"])
+    assert (pair.get_xlabel(), pair.get_ylabel()) == ("x3", "x1")
+    assert isinstance(plot("x2"), Axes)
+    with pytest.raises(bg.InputError, match="ax is one panel, and 3 columns"):
+        plot(ax=pair)
+
+
+def test_columns_are_known_and_different(faithful_fit: bg.BayesianMixture) -> None:
+    with pytest.raises(bg.InputError, match="did you mean 'waiting'"):
+        faithful_fit.plot_clusters("wating")
+    with pytest.raises(bg.InputError, match="must be different columns"):
+        faithful_fit.plot_density(["waiting", "waiting"])
+    with pytest.raises(bg.InputError, match="must be different columns"):
+        faithful_fit.plot_uncertainty([])
+
+
+def test_components_that_are_not_normal_have_densities_of_all_columns_only() -> None:
+    X = np.random.default_rng(0).normal(size=(60, 2)) * [1.0, 9.0]
+    settings = {"num_chains": 2, "num_draws": 100, "max_draws": 100, "n_init": 2}
+    fit = bg.BayesianMixture(1, model="student_t", random_state=0, **settings).fit(X)
+    legend = fit.plot_density(["x2", "x1"]).get_legend()
+    assert legend.get_texts()[0].get_text() == "Gaussian EM: 50, 80, 95 %"
+    with pytest.raises(bg.InputError, match="'student_t' has components that are not normal"):
+        fit.plot_density("x1")
