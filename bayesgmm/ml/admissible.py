@@ -8,7 +8,7 @@ below `MIN_EIGENVALUE`, W being the pooled within-component covariance.
 import numpy as np
 from jaxtyping import Bool, Float
 
-from bayesgmm.gaussian.families import Family
+from bayesgmm.gaussian.families import Family, family_label
 from bayesgmm.gaussian.mixture import Mixture
 
 MIN_EIGENVALUE = 1e-3
@@ -59,16 +59,19 @@ def refusals(
         part = Mixture(*(np.asarray(leaf)[regular] for leaf in mixtures))
         ratios[regular] = relative_eigenvalues(part).min(-1)
 
+    label = family_label(family.name, d)
+
     def refusal(i: int) -> str:
         fewest, thinnest = int(counts[i].argmin()), int(ratios[i].argmin())
-        rows = f"{counts[i][fewest]:.1f} row{'' if round(counts[i][fewest], 1) == 1 else 's'}"
+        held = np.floor(10 * counts[i][fewest] + ROUNDING) / 10  # 1.99 is not shown as the 2 needed
+        rows = f"{held:.1f} row{'' if held == 1 else 's'}"
         if not regular[i]:
             return f"component {fewest + 1} collapsed onto too few rows ({rows})"
         if counts[i].sum() < together - ROUNDING:
             total = f"{counts[i].sum():.0f}"
-            return f"{k} {family.name} components need {together} rows, there are {total}"
+            return f"{k} {label} components need {together} rows, there are {total}"
         if counts[i][fewest] < needed - ROUNDING:
-            return f"component {fewest + 1} holds {rows}, and {family.name} needs {needed}"
+            return f"component {fewest + 1} holds {rows}, and {label} needs {needed}"
         if ratios[i][thinnest] < MIN_EIGENVALUE:
             smallest = f"smallest relative eigenvalue {ratios[i][thinnest]:.1e}"
             return f"component {thinnest + 1} is nearly singular ({smallest})"

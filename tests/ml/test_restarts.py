@@ -111,7 +111,7 @@ def test_the_spurious_optimum_of_the_galaxies_is_refused(fitted):
         found = fit(read_table("galaxies"), 4, "VVV", rng(), FEW, spurious)
     assert found.log_likelihood == pytest.approx(-196.854, abs=1e-3)
     assert found.mixture.scale_tril.min() == pytest.approx(0.0175, abs=1e-4)
-    assert not found.optima[0].admissible
+    assert found.optima[0].reason == "component 3 holds 1.9 rows, and V needs 2"
     assert found.log_likelihood > fitted("galaxies", "VVV", 4).log_likelihood
 
 
