@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from bayesgmm.data.choices import model_names, models_folder
 from bayesgmm.data.errors import InputError, nearest
 from bayesgmm.ml.problem import Problem
 
@@ -58,18 +59,6 @@ class Program:
     def _doc(self) -> str:
         module = inspect.getmodule(self.model)
         return (module.__doc__ if self.path and module else self.model.__doc__) or ""
-
-
-def models_folder() -> Path:
-    """Where the library's own programs lie: in the wheel, or beside the package in a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    inside = package / "models"
-    return inside if inside.is_dir() else package.parent / "models"
-
-
-def model_names() -> list[str]:
-    """Names of the library's own programs."""
-    return sorted(path.stem for path in models_folder().glob("[!_]*.py"))
 
 
 def load_model(model: str | Path | Callable[..., Any] | Program) -> Program:
@@ -162,8 +151,8 @@ def bind(
     for name in given:
         if name not in keywords:
             raise InputError(
-                f"priors: {program.name} has no prior {name!r}{nearest(name, keywords)}; "
-                f"it has {', '.join(keywords) or 'none'}."
+                f"priors: {program.name} has no prior {name!r}{nearest(name, keywords) or '.'} "
+                f"It has {', '.join(keywords) or 'none'}."
             )
     wanted = [n for n in _CONSTANTS if n in keywords and keywords[n] is None and n not in given]
     return {name: _CONSTANTS[name](problem) for name in wanted} | given

@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
-from bayesgmm.bayes import adaptation, vi
+from bayesgmm.bayes import adaptation
 from bayesgmm.bayes.diagnose import Thresholds
+from bayesgmm.data.choices import GUIDES, INFERENCES
 from bayesgmm.data.errors import InputError, unknown
 
-INFERENCES = ("nuts", "vi", "laplace")
 EARLY_LOOK, IMPATIENT_DEPTH = 250, 7
 LEAST_DRAWS = 100
 
@@ -27,8 +27,8 @@ class Settings:
     def __post_init__(self) -> None:
         if self.inference not in INFERENCES:
             raise unknown("inference", self.inference, INFERENCES)
-        if self.guide not in vi.GUIDES:
-            raise unknown("guide", self.guide, vi.GUIDES)
+        if self.guide not in GUIDES:
+            raise unknown("guide", self.guide, GUIDES)
         for name, least in (("num_chains", 2), ("num_draws", LEAST_DRAWS)):
             if getattr(self, name) < least:
                 raise InputError(

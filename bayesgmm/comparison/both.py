@@ -17,9 +17,10 @@ from bayesgmm.bayes import inference as bayes
 from bayesgmm.bayes.checkpoint import Record
 from bayesgmm.bayes.driver import Progress, silent
 from bayesgmm.bayes.posterior import Posterior, known_program
-from bayesgmm.bayes.program import Program, models_folder
+from bayesgmm.bayes.program import Program
 from bayesgmm.bayes.settings import Settings
 from bayesgmm.bayes.start import Mode
+from bayesgmm.data.choices import models_folder
 from bayesgmm.data.errors import InputError
 from bayesgmm.data.plain import plain
 from bayesgmm.data.randomness import own_generator

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayesgmm.bayes.program import model_names, models_folder
+from bayesgmm.data.choices import model_names, models_folder
 from bayesgmm.data.datasets import dataset_names, describe
 from bayesgmm.data.table import Table
 

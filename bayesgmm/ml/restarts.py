@@ -7,6 +7,7 @@ import numpy as np
 from numpy.random import Generator
 
 from bayesgmm.data.errors import InputError, unknown
+from bayesgmm.data.scalars import whole
 from bayesgmm.data.table import Table
 from bayesgmm.gaussian.families import family, is_short
 from bayesgmm.gaussian.mixture import Mixture, full, uncorrelated
@@ -42,6 +43,7 @@ class Settings:
     finalists: int | None = None
 
     def __post_init__(self) -> None:
+        whole("n_init", self.n_init)
         if self.on_collapse not in ON_COLLAPSE:
             raise unknown("on_collapse", self.on_collapse, ON_COLLAPSE)
 

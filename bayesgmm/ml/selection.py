@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
+from bayesgmm.data.choices import CRITERIA
 from bayesgmm.data.errors import InputError, unknown
 from bayesgmm.data.plain import plain
 from bayesgmm.data.randomness import generator
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-CRITERIA = ("bic", "aic", "aicc", "icl")
 FINALISTS = 16
 KS_ABREAST = 9
 

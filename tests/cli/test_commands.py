@@ -1,10 +1,7 @@
 """The command line through its real entry point, in a real process."""
 
-import io
 import json
-import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,13 +9,7 @@ import pytest
 
 import bayesgmm as bg
 from bayesgmm import cli
-
-BAYESGMM = str(Path(sys.executable).with_name("bayesgmm"))
-
-
-def run(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [BAYESGMM, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
+from tests.cli.process import BAYESGMM, run
 
 
 @pytest.fixture(scope="module")
@@ -122,99 +113,6 @@ def test_programs_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str
         assert sentence.split()[0] in text
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
-def test_an_interrupt_ends_it_with_a_line_and_no_traceback() -> None:
-    """Whether it is importing, compiling or climbing; a compiler is not waited for."""
-    code = (
-        "import sys; from bayesgmm import cli; "
-        "print('begun', flush=True); cli.main(['select', 'iris', '-k', '1:9'])"
-    )
-    command = [sys.executable, "-c", code]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        process.stdout.read(5)
-        time.sleep(4)
-        process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert told.decode().strip() == "bayesgmm: interrupted; nothing was written."
-
-
-def test_the_progress_line_says_how_far_how_well_and_how_long(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Half of the steps in six seconds leave six; what is begun anew is timed anew."""
-    terminal, clock = io.StringIO(), [0.0]
-    terminal.isatty = lambda: True  # type: ignore[method-assign]
-    monkeypatch.setattr(sys, "stderr", terminal)
-    monkeypatch.setattr(cli.time, "monotonic", lambda: clock[0])
-    line = cli._Progress(quiet=False)
-    for seconds, done in ((1.0, 0), (7.0, 2000), (8.0, 0)):
-        clock[0] = seconds
-        line("sampling", done, 4000, "acceptance 0.86, 3 divergent")
-    first, middle, again = terminal.getvalue().split("\r\x1b[K")[1:]
-    assert first == "  1.0 s  sampling 0 of 4,000, acceptance 0.86, 3 divergent"
-    assert middle.endswith("sampling 2,000 of 4,000, acceptance 0.86, 3 divergent, 6 s left")
-    assert "left" not in again
-
-
-def run_interrupted(
-    what: str, after: int, *arguments: object, cwd: Path
-) -> subprocess.CompletedProcess[str]:
-    """A command whose process gets a real SIGINT once so much of that is done."""
-    code = (
-        "import os, signal, sys\n"
-        "from bayesgmm import cli\n"
-        "what, after, *arguments = sys.argv[1:]\n"
-        "plain, sent = cli._Progress.__call__, []\n"
-        "def progress(self, present, done, total, note=''):\n"
-        "    if present == what and done >= int(after) and not sent:\n"
-        "        sent.append(os.kill(os.getpid(), signal.SIGINT))\n"
-        "    plain(self, present, done, total, note)\n"
-        "cli._Progress.__call__ = progress\n"
-        "sys.exit(cli.main(arguments))\n"
-    )
-    command = [sys.executable, "-c", code, what, str(after), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
-def test_an_interrupt_while_sampling_shows_what_was_drawn_until_then(tmp_path: Path) -> None:
-    arguments = ("fit", "galaxies", "-k", 2, "--draws", 5000, "--json", "out.json")
-    done = run_interrupted("sampling", 4 * 500, *arguments, "--save", "fit.nc", cwd=tmp_path)
-    assert done.returncode == 130
-    assert done.stderr == ""
-    assert "INTERRUPTED" in done.stdout.splitlines()[0]
-    assert "--checkpoint FILE" in " ".join(done.stdout.split())
-    assert "written: fit.nc, out.json" in done.stdout or "written: out.json" in done.stdout
-    content = json.loads((tmp_path / "out.json").read_text())
-    assert content["verdict"] == content["flags"][0]["name"] == "interrupted"
-    loaded = bg.BayesianMixture.load(tmp_path / "fit.nc")
-    assert loaded.both_.posterior.partial
-    assert 100 <= loaded.both_.posterior.margin.shape[1] < 5000
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
-def test_an_interrupted_comparison_shows_the_k_that_are_done(tmp_path: Path) -> None:
-    arguments = ("compare", "faithful", "-k", "2:3", "--draws", 300, "--json", "out.json")
-    done = run_interrupted("k = 3: warming up", 40, *arguments, cwd=tmp_path)
-    assert done.returncode == 130
-    assert "Traceback" not in done.stderr
-    content = json.loads((tmp_path / "out.json").read_text())
-    assert [row["k"] for row in content["comparison"]] == [1, 2]
-    assert "Interrupted: k = 3 not fitted" in " ".join(done.stdout.split())
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signal")
-def test_an_interrupt_before_there_are_draws_writes_nothing(tmp_path: Path) -> None:
-    arguments = ("fit", "galaxies", "-k", 2, "--draws", 300, "--json", "out.json")
-    done = run_interrupted("warming up", 40, *arguments, cwd=tmp_path)
-    assert done.returncode == 130
-    assert done.stdout == ""
-    assert done.stderr.strip() == "bayesgmm: interrupted; nothing was written."
-    assert list(tmp_path.iterdir()) == []
-
-
 # --- checkpoints ---------------------------------------------------------------------------------
 
 LONG = ("fit", "galaxies", "-k", 2, "--draws", 2000, "--seed", 2)
@@ -263,7 +161,7 @@ def test_a_checkpoint_of_another_seed_is_refused_in_one_line(
     out, err = capsys.readouterr()
     assert out == ""
     assert err.count("\n") == 1
-    assert "checkpoint='run.npz' is of another run: seed is 3 there and 4 here" in err
+    assert "--checkpoint 'run.npz' is of another run: seed is 3 there and 4 here" in err
 
 
 def test_a_file_that_is_no_checkpoint_is_refused_and_left_as_it_is(
@@ -315,81 +213,3 @@ def test_guides_of_variational_inference_can_be_chosen(
     assert cli.main([*arguments, "--guide", guide, "--json", str(path)]) == 0
     assert "Pareto k-hat" in capsys.readouterr().out
     assert json.loads(path.read_text())["provenance"]["options"]["guide"] == guide
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        ("fit faithful -k 2 --inference vi --guide meanfield", "did you mean 'mean_field'"),
-        ("fit galaxies -k 1 --inference laplace --draws 200 --reloo", "approximate too"),
-        ("fit faithful -k 2 --inference laplac", "did you mean 'laplace'"),
-        ("fit faithful -k 2 --inference laplace --checkpoint run.npz", "nothing to resume"),
-        ("fit faithful -k 2 --checkpoint /nosuch/run.npz", "/nosuch"),
-        ("fit faithful -k 2 --checkpoint /", "folder"),
-        ("fit faithful -k 2 --prior weights=-1", "out of its range"),
-        ("fit faithful -k 2 --model conjugate --prior nu=1", "out of its range"),
-        ("fit nosuch.csv -k 2", "nosuch.csv"),
-        ("fit faithfull -k 2", "did you mean 'faithful'"),
-        ("fit faithful", "-k"),
-        ("fit faithful -k two", "-k"),
-        ("fit faithful -k 0", "n_components=0"),
-        ("fit faithful -k 273", "272"),
-        ("fit faithful -k 2 --model gausian", "did you mean 'gaussian'"),
-        ("fit faithful -k 2 --model nosuch.py", "nosuch.py"),
-        ("fit faithful -k 2 --save /nosuch/fit.nc", "/nosuch"),
-        ("compare faithful --report /nosuch/out.html", "/nosuch"),
-        ("compare faithful --json /", "folder"),
-        ("compare faithful -k 3:x", "-k '3:x'"),
-        ("compare faithful -k 3:1", "empty"),
-        ("compare faithful --criterion bix", "did you mean 'bic'"),
-        ("compare faithful -k 1:3 --models gaussian sparse", "-k '1:3'"),
-        ("compare faithful -k 2,3,4 --models gaussian sparse", "3 numbers for 2 models"),
-        ("compare faithful -k 2 --models gaussian sparse --report a.html", "--report"),
-        ("compare faithful -k 2 --models gaussian sparse --calibrate 9", "--calibrate"),
-        ("compare faithful -k 2 --models gaussian sparse --criterion aic", "compared by LOO"),
-        ("compare faithful -k 2 --models gaussian gausian", "did you mean 'gaussian'"),
-        ("fit faithful -k 2 --prior colour=1", "colour"),
-        ("fit faithful -k 2 --prior weights", "weights=2"),
-        ("fit faithful -k 2 --columns eruption", "did you mean 'eruptions'"),
-        ("fit faithful -k 2 --inference nutz", "did you mean 'nuts'"),
-        ("fit faithful -k 2 --draws 5", "num_draws=5"),
-        ("fit faithful -k 2 --seed -1", "random_state=-1"),
-        ("select faithful --families fulll", "did you mean 'full'"),
-        ("show nosuch.nc", "nosuch.nc"),
-        ("models gausian", "did you mean 'gaussian'"),
-        ("conquer faithful", "conquer"),
-    ],
-)
-def test_bad_input_is_one_line_and_status_2(
-    arguments: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: object
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    status = cli.main(arguments.split())
-    out, err = capsys.readouterr()  # type: ignore[attr-defined]
-    assert status == 2
-    assert out == ""
-    assert err.count("\n") == 1
-    assert told in err
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_bad_input_has_no_traceback_in_a_process() -> None:
-    done = run("fit", "faithful", "-k", 0)
-    assert done.returncode == 2
-    assert "Traceback" not in done.stderr
-
-
-def test_help_teaches() -> None:
-    assert "examples:" in run("--help").stdout
-    for command in ("fit", "compare", "select", "show", "models", "datasets"):
-        assert run(command, "--help").returncode == 0
-
-
-@pytest.mark.parametrize("content", ["", "a,b\n", "a,b\n1,2\n3\n", "a\nx\ny\n", "a\n1\nnan\n"])
-def test_bad_files_are_refused(
-    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = tmp_path / "bad.csv"
-    path.write_text(content)
-    assert cli.main(["fit", str(path), "-k", "1"]) == 2
-    assert capsys.readouterr().err.count("\n") == 1
