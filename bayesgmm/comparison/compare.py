@@ -23,9 +23,17 @@ from bayesgmm.comparison.calibration import calibrate, calibrate_ml
 from bayesgmm.comparison.programs import ProgramComparison
 from bayesgmm.comparison.summary import Summary, model_label
 from bayesgmm.comparison.verdicts import sentences
-from bayesgmm.comparison.words import INFERENCES, columns, fixed, number
+from bayesgmm.comparison.words import (
+    INFERENCES,
+    columns,
+    counted,
+    distance,
+    fixed,
+    number,
+    shortened,
+)
 from bayesgmm.data.errors import InputError
-from bayesgmm.data.lines import wrapped
+from bayesgmm.data.lines import LEAST_NAME, WIDTH, wrapped
 from bayesgmm.data.plain import plain
 from bayesgmm.data.randomness import generator, own_generator
 from bayesgmm.data.ranges import component_range
@@ -231,9 +239,10 @@ class Comparison:
         rows = f"{table.n_rows:,} rows"
         if table.row_weights is not None:
             rows += f" of total weight {table.total_weight:,.0f}"
-        columns = f"{len(table.columns)} column{'s' if len(table.columns) > 1 else ''}"
+        columns = counted(len(table.columns), "column")
+        told = f": {rows} x {columns} | {model_label(first)} | {starts} EM starts | {how}"
         return [
-            f"{table.name}: {rows} x {columns} | {model_label(first)} | {starts} EM starts | {how}",
+            f"{shortened(table.name, max(LEAST_NAME, WIDTH - len(told)))}{told}",
             "dAIC .. dLOO: distance from the best row on the -2 log scale; 0 = best (*)",
         ]
 
@@ -248,7 +257,7 @@ class Comparison:
         ml_title = "maximum likelihood" if self.fits[0].same_likelihood else "Gaussian EM"
         width = max(map(len, ml))
         return [
-            f"{ml_title:>{width - 1}} | Bayes ({INFERENCES[self.fits[0].posterior.inference]})",
+            f"{ml_title:^{width}}| Bayes ({INFERENCES[self.fits[0].posterior.inference]})",
             *(f"{m}| {b}  {v}" for m, b, v in zip(ml, bayes, verdicts, strict=True)),
         ]
 
@@ -263,8 +272,8 @@ class Comparison:
         )
         return [
             f"{open_}{fixed(row.p_loo, 1)}{close}",
-            f"{open_}{fixed(row.d_loo, 1)}{best or close}",
-            fixed(row.d_loo_se, 1),
+            f"{open_}{distance(row.d_loo)}{best or close}",
+            distance(row.d_loo_se),
             *last,
         ]
 
@@ -273,11 +282,12 @@ class Comparison:
         told = [_weights(each) for each in self.fits]
         ml = [" ".join(number(w, 0.01) for w in each["ml"]) for each in told]
         width = max(len("weights, largest first: ML"), *(len(text) for text in ml))
-        lines = [f" k  {'weights, largest first: ML':{width}}  posterior mean (sd)"]
+        first = max(len(str(each["k"])) for each in told)
+        lines = [f"{'k':>{first}} {'weights, largest first: ML':{width}} | posterior mean (sd)"]
         for each, text in zip(told, ml, strict=True):
             pairs = zip(each["mean"], each["sd"], strict=True)
             right = " ".join(f"{number(m, 0.01)} ({number(s, 0.01)})" for m, s in pairs)
-            lines += _wrapped(f"{each['k']:2}  {text:{width}}  ", right)
+            lines += _wrapped(f"{each['k']:{first}} {text:{width}} | ", right)
         return lines
 
     def html_table(self) -> str:
@@ -531,15 +541,15 @@ def _weights(each: Both) -> dict[str, Any]:
 def _ml_cells(row: Row) -> list[str]:
     distances = (row.d_aic, row.d_bic, row.d_icl)
     hits = f"{row.hits}/{row.n_starts}"
-    return [str(row.k), str(row.df), hits, *(_starred(distance) for distance in distances)]
+    return [str(row.k), str(row.df), hits, *map(_starred, distances)]
 
 
 def _shouted(row: Row) -> str:
     return row.verdict if row.usable else row.verdict.upper()
 
 
-def _starred(distance: float) -> str:
-    return f"{fixed(distance, 1)}{'*' if distance == 0 else ' '}"
+def _starred(gap: float) -> str:
+    return f"{distance(gap)}{'*' if gap == 0 else ' '}"
 
 
 def _wrapped(left: str, right: str, width: int = 80) -> list[str]:
@@ -548,6 +558,6 @@ def _wrapped(left: str, right: str, width: int = 80) -> list[str]:
         piece = piece if piece.endswith(")") else f"{piece})"
         if len(line) + len(piece) > width and line.strip() and line != left:
             lines.append(line.rstrip())
-            line = " " * len(left)
+            line = f"{'| ':>{len(left)}}"
         line += f"{piece} "
     return [*lines, line.rstrip()]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayesgmm.comparison.tables import Column, Row, grouped, heading, row_label
+from bayesgmm.comparison.tables import Column, Name, by_column, grouped, heading
 from bayesgmm.comparison.words import counted, fixed, number
 from bayesgmm.data.lines import wrapped
 from bayesgmm.data.plain import plain
@@ -148,11 +148,8 @@ class EstimateSummary:
         boot = [Column("bar", ""), Column("boot_se", "SE"), Column("boot", f"95% {name}")]
         columns = [Column("ml", "ML"), Column("se", "SE"), Column("interval", "95% interval")]
         shown = [*columns, *(boot if self.refits else [])]
-        rows = [
-            Row(place.component, row_label(place.name, place.column, place.component), _cells(row))
-            for row in self.rows
-            for place in [row.place]
-        ]
+        names = [Name(row.place.component, row.place.name, row.place.column) for row in self.rows]
+        rows = by_column(names, [_cells(row) for row in self.rows])
         headings = {row.component: heading(row.component, self.fit.counts) for row in rows}
         return grouped(rows, headings, shown, [c for c in shown if c.key != "interval"])
 

@@ -17,9 +17,18 @@ from bayesgmm.bayes.settings import Settings
 from bayesgmm.comparison import both as pair
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.verdicts import compared, outlook, tied, unreliable
-from bayesgmm.comparison.words import INFERENCES, columns, fixed, listed, number
+from bayesgmm.comparison.words import (
+    INFERENCES,
+    columns,
+    counted,
+    distance,
+    fixed,
+    listed,
+    number,
+    shortened,
+)
 from bayesgmm.data.errors import InputError
-from bayesgmm.data.lines import wrapped
+from bayesgmm.data.lines import LEAST_NAME, WIDTH, wrapped
 from bayesgmm.data.plain import plain
 from bayesgmm.data.scalars import whole
 from bayesgmm.data.table import Table, check_counts
@@ -171,10 +180,10 @@ class ProgramComparison:
         rows = f"{table.n_rows:,} rows"
         if table.row_weights is not None:
             rows += f" of total weight {table.total_weight:,.0f}"
-        count = f"{len(table.columns)} column{'s' if len(table.columns) > 1 else ''}"
-        how = INFERENCES[posterior.inference]
+        count = counted(len(table.columns), "column")
+        told = f": {rows} x {count} | {len(self.fits)} programs | {INFERENCES[posterior.inference]}"
         return [
-            f"{table.name}: {rows} x {count} | {len(self.fits)} programs | {how}",
+            f"{shortened(table.name, max(LEAST_NAME, WIDTH - len(told)))}{told}",
             "dLOO: distance from the best program on the -2 log scale; 0 = best (*)",
             "weight: of the predictive density in stacking; bad: rows whose LOO is unreliable",
         ]
@@ -182,15 +191,16 @@ class ProgramComparison:
     def lines(self) -> list[str]:
         """The table as lines of text, each column as wide as its widest entry."""
         rows = self.rows()
-        width = max(len("program"), *(len(row.program) for row in rows))
-        names = ["program", *(row.program for row in rows)]
         cells = columns([self._heading(), *(self._cells(row) for row in rows)])
         verdicts = [
             "verdict",
             *(row.verdict if row.usable else row.verdict.upper() for row in rows),
         ]
-        every = zip(names, cells, verdicts, strict=True)
-        return [f"{name:{width}} {line}  {verdict}" for name, line, verdict in every]
+        right = [f" {line}  {verdict}" for line, verdict in zip(cells, verdicts, strict=True)]
+        room = max(LEAST_NAME, WIDTH - max(map(len, right)))
+        names = [shortened(name, room) for name in ("program", *(row.program for row in rows))]
+        width = max(map(len, names))
+        return [f"{name:{width}}{line}" for name, line in zip(names, right, strict=True)]
 
     def _heading(self) -> list[str]:
         sampler = ["R-hat", "ESS"] if self.fits[0].posterior.inference == "nuts" else ["k-hat"]
@@ -204,8 +214,8 @@ class ProgramComparison:
         return [
             str(row.k),
             f"{open_}{fixed(row.p_loo, 1)}{close}",
-            f"{open_}{fixed(row.d_loo, 1)}{best or close}",
-            fixed(row.d_loo_se, 1),
+            f"{open_}{distance(row.d_loo)}{best or close}",
+            distance(row.d_loo_se),
             number(row.weight, 0.1),
             str(row.n_bad),
             *sampler,

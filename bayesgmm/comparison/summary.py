@@ -12,10 +12,10 @@ from bayesgmm.bayes.loo import Loo
 from bayesgmm.bayes.posterior import Posterior, SampledMode
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.parameters import Parameter, parameters
-from bayesgmm.comparison.tables import Column, Row, grouped, heading, row_label
+from bayesgmm.comparison.tables import Column, Name, by_column, grouped, heading
 from bayesgmm.comparison.verdicts import MOST_REFITS
-from bayesgmm.comparison.words import INFERENCES, counted, fixed, listed, number
-from bayesgmm.data.lines import wrapped
+from bayesgmm.comparison.words import INFERENCES, counted, fixed, listed, number, shortened
+from bayesgmm.data.lines import LEAST_NAME, WIDTH, wrapped
 from bayesgmm.data.plain import plain
 from bayesgmm.gaussian.families import family_label
 
@@ -113,10 +113,8 @@ class Summary:
 
     def table(self) -> list[str]:
         """The table as lines of text; without the bootstrap where that would be too wide."""
-        rows = [
-            Row(row.component, row_label(row.name, row.column, row.component), _cells(row))
-            for row in self.rows
-        ]
+        names = [Name(row.component, row.name, row.column) for row in self.rows]
+        rows = by_column(names, [_cells(row) for row in self.rows])
         headings = {row.component: self._heading(row.component) for row in self.rows}
         narrow = [column for column in self._columns() if column.key != "boot"]
         return grouped(rows, headings, self._columns(), narrow)
@@ -268,17 +266,19 @@ def _chains(mode: SampledMode) -> str:
 
 
 def headline(both: Both) -> list[str]:
-    """The verdict, the diagnostics and the criteria, in three lines."""
+    """The verdict, the diagnostics and the criteria, in four lines."""
     ml, posterior = both.ml, both.posterior
     found, k = posterior.diagnostics, both.n_components
-    title = (
-        f"BayesianMixture({k}), {both.problem.table.name}, {model_label(both)}: "
-        f"{posterior.verdict.name.upper()}"
+    what, how = (
+        f"BayesianMixture({k}), ",
+        f", {model_label(both)}: {posterior.verdict.name.upper()}",
     )
-    occupied = f"all {k} occupied {100 * found.occupied:.0f} %"
+    name = shortened(both.problem.table.name, max(LEAST_NAME, WIDTH - len(what + how)))
     return [
-        title,
-        f"{_quality(posterior)}, ambiguous draws {100 * found.ambiguous:.0f} %, {occupied}",
+        f"{what}{name}{how}",
+        _quality(posterior),
+        f"ambiguous draws {100 * found.ambiguous:.0f} %, all {k} occupied "
+        f"{100 * found.occupied:.0f} %",
         f"AIC {fixed(ml.aic, 1)}  BIC {fixed(ml.bic, 1)}  ICL {fixed(ml.icl, 1)} | "
         f"elpd_loo {posterior.loo.elpd:.1f} +- {posterior.loo.se:.1f}  "
         f"p_loo {posterior.loo.p_loo:.1f}",

@@ -1,6 +1,7 @@
 """Tables of parameters as text: one heading for each component, columns as wide as their cells."""
 
 from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
@@ -29,6 +30,33 @@ class Row(NamedTuple):
     component: int
     label: str
     cells: Mapping[str, str]
+
+
+class Name(NamedTuple):
+    """What a row is of: its component, "weight", "mean", "sd", "corr" or another, its column."""
+
+    component: int
+    name: str
+    column: str
+
+
+def by_column(names: Sequence[Name], cells: Sequence[Mapping[str, str]]) -> list[Row]:
+    """Rows in the order of the columns: a correlation stands under the second of its two.
+
+    There it names the first alone, which a narrow table has room for.
+    """
+    columns = list(dict.fromkeys(each.column for each in names if each.name in ("mean", "sd")))
+    pairs = {f"{a}, {b}": (a, b) for a, b in combinations(columns, 2)}
+    components = list(dict.fromkeys(each.component for each in names))
+    rows = []
+    for each, own in zip(names, cells, strict=True):
+        label, under = row_label(each.name, each.column, each.component), each.column
+        if each.name == "corr" and each.column in pairs:
+            with_column, under = pairs[each.column]
+            label = f"  corr {with_column}"
+        at = columns.index(under) if under in columns else -1
+        rows.append((components.index(each.component), at, Row(each.component, label, own)))
+    return [row for *_, row in sorted(rows, key=lambda each: each[:2])]
 
 
 def row_label(name: str, column: str, component: int) -> str:
@@ -60,10 +88,10 @@ def grouped(
         narrow: what to show where that is wider than `WIDTH`.
     """
     lines = _set(rows, columns)
-    if narrow and max(map(len, lines)) > WIDTH - LEAST_LABEL:
+    width = _label_width(rows, lines)
+    if narrow and (max(map(len, lines)) + width > WIDTH or _alike(rows, width)):
         lines = _set(rows, narrow)
-    room = WIDTH - max(map(len, lines))
-    width = max(LEAST_LABEL, min(room, max(len(row.label) for row in rows)))
+        width = _label_width(rows, lines)
     head, *rest = lines
     text = [f"{'':{width}}{head}"]
     for component, heading in headings.items():
@@ -74,6 +102,18 @@ def grouped(
             if row.component == component
         ]
     return text
+
+
+def _label_width(rows: Sequence[Row], lines: Sequence[str]) -> int:
+    """What the lines leave to the labels, as far as they need it."""
+    room = WIDTH - max(map(len, lines))
+    return max(LEAST_LABEL, min(room, max(len(row.label) for row in rows)))
+
+
+def _alike(rows: Sequence[Row], width: int) -> bool:
+    """Whether names that differ would look the same."""
+    named = {(row.component, row.label) for row in rows if not row.label.startswith("  sd")}
+    return len({(j, shortened(label, width)) for j, label in named}) < len(named)
 
 
 def _set(rows: Sequence[Row], columns: Sequence[Column]) -> list[str]:

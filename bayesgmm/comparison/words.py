@@ -9,6 +9,7 @@ INFERENCES = {
     "laplace": "Laplace approximation",
     "draws": "draws made elsewhere",
 }
+COARSE = 10_000  # a distance beyond it is as good as any other
 SMALL = 1e-6  # a spread below it needs more decimals than a table has room for
 
 
@@ -41,6 +42,11 @@ def _strip(text: str) -> str:
     return text
 
 
+def distance(value: float) -> str:
+    """A distance on the -2 log scale, to a tenth while that can matter."""
+    return fixed(value, 1 if abs(value) < COARSE else 0)
+
+
 def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     """Rows of cells as lines, every column right-aligned and as wide as its widest cell."""
     widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
@@ -50,8 +56,15 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def shortened(text: str, width: int) -> str:
-    """The text, cut with an ellipsis where it is longer than the width."""
-    return text if len(text) <= width else f"{text[: width - 3]}..."
+    """The text, with an ellipsis for its middle where it is longer than the width.
+
+    Names that differ in their ends stay apart.
+
+    >>> shortened("sepal_length", 9), shortened("waiting", 9)
+    ('sep...gth', 'waiting')
+    """
+    kept = width - 3
+    return text if len(text) <= width else f"{text[: (kept + 1) // 2]}...{text[-(kept // 2) :]}"
 
 
 def counted(n: int | float, noun: str) -> str:

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterable
 
 WIDTH = 80
+LEAST_NAME = 12  # of what a line is about, however long the rest
 
 
 def wrapped(lines: Iterable[str], width: int = WIDTH) -> list[str]:

@@ -13,7 +13,7 @@ from bayesgmm.data.randomness import generator
 from bayesgmm.data.ranges import component_range
 from bayesgmm.data.scalars import whole
 from bayesgmm.data.table import Table, check_spread, read_table
-from bayesgmm.gaussian.families import families_for, family
+from bayesgmm.gaussian.families import families_for, family, family_label
 from bayesgmm.ml import restarts
 from bayesgmm.ml.optima import MaximumLikelihood
 from bayesgmm.ml.problem import Problem, check_components
@@ -161,10 +161,11 @@ class Selection(Told):
             some = ks[first : first + KS_ABREAST]
             lines += ["", "k =  " + "".join(f"{k:>7} " for k in some)]
             lines += [
-                f"{name:5}" + "".join(self._entry(at.get((name, k)), best) for k in some)
+                f"{self._label(name):5}"
+                + "".join(self._entry(at.get((name, k)), best) for k in some)
                 for name in types
             ]
-        return lines
+        return [line.rstrip() for line in lines]
 
     def sentences(self) -> list[str]:
         """What the grid says."""
@@ -173,21 +174,29 @@ class Selection(Told):
         best = self.fitted[0]
         assert best.fit is not None
         lines = [
-            f"Best by {self.criterion.upper()}: {best.covariance_type} with {best.n_components} "
+            f"Best by {self.criterion.upper()}: {self._label(best.covariance_type)} with "
+            f"{best.n_components} "
             f"({family(best.covariance_type).meaning})."
         ]
         if len(self.fitted) > 1:
             second = self.fitted[1]
             gap = self._value(second) - self._value(best)
             lines.append(
-                f"Next: {second.covariance_type} with {second.n_components}, {gap:.1f} behind"
-                + (" (a tie)." if gap < 2 else ".")
+                f"Next: {self._label(second.covariance_type)} with {second.n_components}, "
+                f"{gap:.1f} behind" + (" (a tie)." if gap < 2 else ".")
             )
         if edge := self.edge():
             lines.append(f"! {edge[:1].upper()}{edge[1:]}")
         unfitted = [cell for cell in self.cells if cell.fit is None]
-        lines += [f"- {c.covariance_type},{c.n_components}: {c.reason}" for c in unfitted[:5]]
+        lines += [
+            f"- {self._label(c.covariance_type)},{c.n_components}: {c.reason}" for c in unfitted[:5]
+        ]
         return lines
+
+    def _label(self, name: str) -> str:
+        """The family's name; of one column E or V."""
+        fit = self.fitted[0].fit if self.fitted else None
+        return family_label(name, fit.d) if fit else name
 
     def _entry(self, cell: Cell | None, best: float) -> str:
         if cell is None or not np.isfinite(self._value(cell)):
