@@ -242,7 +242,7 @@ class Comparison:
         columns = counted(len(table.columns), "column")
         told = f": {rows} x {columns} | {model_label(first)} | {starts} EM starts | {how}"
         return [
-            f"{shortened(table.name, max(LEAST_NAME, WIDTH - len(told)))}{told}",
+            *wrapped([f"{shortened(table.name, max(LEAST_NAME, WIDTH - len(told)))}{told}"]),
             "dAIC .. dLOO: distance from the best row on the -2 log scale; 0 = best (*)",
         ]
 

@@ -183,7 +183,7 @@ class ProgramComparison:
         count = counted(len(table.columns), "column")
         told = f": {rows} x {count} | {len(self.fits)} programs | {INFERENCES[posterior.inference]}"
         return [
-            f"{shortened(table.name, max(LEAST_NAME, WIDTH - len(told)))}{told}",
+            *wrapped([f"{shortened(table.name, max(LEAST_NAME, WIDTH - len(told)))}{told}"]),
             "dLOO: distance from the best program on the -2 log scale; 0 = best (*)",
             "weight: of the predictive density in stacking; bad: rows whose LOO is unreliable",
         ]
