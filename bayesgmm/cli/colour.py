@@ -11,7 +11,7 @@ UNUSABLE = "not converged|interrupted|poor approximation"
 MARKS = {
     r"^(?:  next|next): (.*)$": CYAN,
     r"^written: (.*?) \(": BOLD,
-    r"^(Chosen: k = \d+|Best by \w+: \w+ with \d+|LOO: \S+)(?=,| \(|;| )": BOLD,
+    r"^(Chosen: k = \d+|Best by \w+: \w+ with \d+|LOO: (?!\d)[^\s,]+)(?=[,;( ])": BOLD,
     r"(?<![\w.])([\d.,]+\*)": BOLD,  # the best of its column
     r"^(.*\(\S+\) +\(\S+\).*)  [A-Z ]+$": DIM,  # a row that is not ranked
     rf"(?:  |: )({GOOD}|{GOOD.upper()})$": GREEN,

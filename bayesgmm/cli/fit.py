@@ -57,7 +57,7 @@ def add_to(commands: Any) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     table = table_of(options)
-    outputs = outputs_of(options, "json", "save")
+    outputs = outputs_of(options, "save", "json", "checkpoint")
     from bayesgmm import store
     from bayesgmm.bayes.program import load_model
     from bayesgmm.comparison import both, record

@@ -14,6 +14,7 @@ USES = {
     "json": "the numbers above",
     "report": "open it in a browser",
     "save": "bayesgmm show {} prints it again",
+    "checkpoint": "the same command goes on from it",
 }
 
 

@@ -18,24 +18,23 @@ class ProgressLine:
     def __init__(self, quiet: bool) -> None:
         self.shown = not quiet and sys.stderr.isatty()
         self.began = time.monotonic()
-        self.begun: dict[str, tuple[float, int]] = {}
+        self.begun: dict[tuple[str, int], tuple[float, int]] = {}
 
     def __call__(self, what: str, done: int, total: int, note: str = "") -> None:
         stop_if_interrupted()
         if self.shown:
-            line = progress_line(time.monotonic() - self.began, what, done, total, note)
-            left = self._left(what, done, total)
-            width = shutil.get_terminal_size().columns - 1
-            _write(f"{CLEAR}{(line + left)[:width]}")
+            notes = ", ".join(filter(None, (self._left(what, done, total), note)))
+            line = progress_line(time.monotonic() - self.began, what, done, total, notes)
+            _write(f"{CLEAR}{line[: shutil.get_terminal_size().columns - 1]}")
 
     def _left(self, what: str, done: int, total: int) -> str:
-        """How long it still takes at this pace."""
-        now = time.monotonic()
-        began, first = self.begun.setdefault(what, (now, done))
+        """How long it still takes at this pace; a larger total is a pace of its own."""
+        now, stage = time.monotonic(), (what, total)
+        began, first = self.begun.setdefault(stage, (now, done))
         if done < first or done in (first, total):  # begun anew, or nothing to go by
-            self.begun[what] = (now, done)
+            self.begun[stage] = (now, done)
             return ""
-        return f", {duration((now - began) / (done - first) * (total - done))} left"
+        return f"{duration((now - began) / (done - first) * (total - done))} left"
 
     def __enter__(self) -> "ProgressLine":
         return self

@@ -80,3 +80,5 @@ def _datasets(options: argparse.Namespace) -> None:
         for text in (told.source, told.notes):
             for line in textwrap.wrap(text, NOTES_WIDTH):
                 show(f"{'':14} {line}")
+        show("")
+    show("bayesgmm fit NAME -k 2 fits one; bayesgmm.load_dataset(NAME) is its table.")

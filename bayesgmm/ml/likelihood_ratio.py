@@ -131,7 +131,7 @@ class LikelihoodRatios(Told):
         near = [t for t in self.tests if abs(t.p_value - self.level) < 2 * t.p_error]
         if near:
             ks = ", ".join(str(test.n_components) for test in near)
-            lines.append(f"! At k = {ks} p is within two errors of the level: simulate more.")
+            lines.append(f"! At k = {ks}, p is within two errors of the level: simulate more.")
         lost = sum(test.lost for test in self.tests)
         if lost:
             lines.append(f"{lost} simulated data sets had no admissible fit and are left out.")
