@@ -4,6 +4,7 @@ import html
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any, SupportsIndex
 
 import numpy as np
@@ -146,7 +147,7 @@ class ProgramComparison:
 
     def sentences(self) -> list[str]:
         """The answer in words, the most important first."""
-        names = {id(each): self._name(each) for each in self.fits}
+        names = {id(each): self.name_of(each) for each in self.fits}
         usable = [(names[id(each)], each) for each in self.usable]
         undecided = [names[id(each)] for each in self.fits if not each.posterior.verdict.usable]
         return [
@@ -157,9 +158,15 @@ class ProgramComparison:
             *(["! Interrupted: the last programs are not fitted."] if self.interrupted else []),
         ]
 
-    def _name(self, each: Both) -> str:
+    def name_of(self, each: Both) -> str:
         ks = {other.n_components for other in self.fits}
         return each.model if len(ks) == 1 else f"{each.model} with k = {each.n_components}"
+
+    def report(self, path: str | Path) -> Path:
+        """Write the report, one self-contained HTML file, and return its path."""
+        from bayesgmm.comparison.report import write
+
+        return write(self, Path(path))
 
     def __str__(self) -> str:
         return "\n".join([*self.header(), "", *self.lines(), "", *wrapped(self.sentences())])
@@ -223,10 +230,18 @@ class ProgramComparison:
 
     def html_table(self) -> str:
         """The table as HTML."""
-        heading = ["program", *self._heading(), "verdict"]
-        head = "".join(f'<th scope="col">{html.escape(name.strip())}</th>' for name in heading)
+        names = " ".join(["program", *self._heading(), "verdict"])
+        for typed, printed in (
+            ("p_loo", "p<sub>loo</sub>"),
+            ("dLOO", "ΔLOO"),
+            ("+- se", "±&nbsp;se"),
+        ):
+            names = names.replace(typed, printed)
+        head = "".join(f'<th scope="col">{name}</th>' for name in names.split())
         body = "".join(self._html_row(row) for row in self.rows())
-        return f'<table class="compare"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+        return (
+            f'<table class="programs"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+        )
 
     def _html_row(self, row: ProgramRow) -> str:
         data = "".join(f"<td>{cell.strip()}</td>" for cell in self._cells(row))

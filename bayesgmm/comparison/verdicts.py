@@ -189,15 +189,21 @@ def _edge(comparison: "Comparison") -> list[str]:
     ]
 
 
-def _families(comparison: "Comparison") -> list[str]:
-    cells = comparison.families.fitted
-    own = comparison.chosen_.ml
+def better_family(comparison: "Comparison") -> Cell | None:
+    """The cell of the covariance families that the criterion prefers to the chosen fit.
+
+    None where no family is better by what is printed, and for programs of another likelihood.
+    """
+    cells, own, name = comparison.families.fitted, comparison.chosen_.ml, comparison.criterion
     if not cells or not comparison.chosen_.same_likelihood:
-        return []
-    best = cells[0]
-    assert best.fit is not None
-    name = comparison.criterion
-    if (best.covariance_type, best.n_components) == (own.family.name, own.n_components):
+        return None
+    assert cells[0].fit is not None
+    return cells[0] if round(getattr(own, name) - getattr(cells[0].fit, name), 1) > 0 else None
+
+
+def _families(comparison: "Comparison") -> list[str]:
+    best, own, name = better_family(comparison), comparison.chosen_.ml, comparison.criterion
+    if best is None:
         return []
     n_families = len({cell.covariance_type for cell in comparison.families.cells})
     lines = [
