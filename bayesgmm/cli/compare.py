@@ -110,10 +110,10 @@ def _components(options: argparse.Namespace) -> int:
 
 
 def _programs(options: argparse.Namespace) -> int:
-    for name in ("report", "calibrate"):
-        if getattr(options, name) is not None:
-            raise InputError(f"--{name} is of one program; leave out --models, or --{name}.")
-    ks, table, outputs = one_or_each(options.k), table_of(options), outputs_of(options, "json")
+    if options.calibrate is not None:
+        raise InputError("--calibrate is of one program; leave out --models, or --calibrate.")
+    ks, table = one_or_each(options.k), table_of(options)
+    outputs = outputs_of(options, "json", "report")
     from bayesgmm.comparison import programs
     from bayesgmm.comparison.compare import check_alone
     from bayesgmm.data.randomness import generator
@@ -127,6 +127,8 @@ def _programs(options: argparse.Namespace) -> int:
         own = (priors, settings, options.starts, rng, seed, asked, progress)
         comparison = programs.run(table, several, *own)
     show(comparison)
+    if outputs["report"]:
+        comparison.report(outputs["report"])
     if outputs["json"]:
         write_json(outputs["json"], comparison.to_dict())
     say_written(outputs)

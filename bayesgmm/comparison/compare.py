@@ -300,9 +300,10 @@ class Comparison:
         left = "maximum likelihood" if self.fits[0].same_likelihood else "Gaussian EM"
         right = f"Bayes ({INFERENCES[self.fits[0].posterior.inference]})"
         return (
-            f'<table class="compare"><thead><tr><th></th><th colspan="5">{left}</th>'
-            f'<th colspan="{len(names) - 6}">{right}</th></tr><tr>{head}</tr></thead>'
-            f"<tbody>{body}</tbody></table>"
+            f'<table class="compare"><thead><tr><td></td>'
+            f'<th colspan="5" scope="colgroup">{left}</th>'
+            f'<th colspan="{len(names) - 6}" scope="colgroup">{right}</th></tr>'
+            f"<tr>{head}</tr></thead><tbody>{body}</tbody></table>"
         )
 
     def _html_row(self, row: Row, nuts: bool) -> str:
@@ -334,7 +335,8 @@ class Comparison:
             pairs = zip(each["mean"], each["sd"], strict=True)
             right = " ".join(f"{number(m, 0.01)}&nbsp;({number(s, 0.01)})" for m, s in pairs)
             rows.append(f'<tr><th scope="row">{each["k"]}</th><td>{ml}</td><td>{right}</td></tr>')
-        head = "<th>k</th><th>weights, largest first: ML</th><th>posterior mean (sd)</th>"
+        names = ("k", "weights, largest first: ML", "posterior mean (sd)")
+        head = "".join(f'<th scope="col">{name}</th>' for name in names)
         return (
             f'<table class="weights"><thead><tr>{head}</tr></thead>'
             f"<tbody>{''.join(rows)}</tbody></table>"

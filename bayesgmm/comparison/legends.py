@@ -2,8 +2,20 @@
 
 from typing import TYPE_CHECKING
 
-from bayesgmm.bayes.diagnose import Thresholds
+from bayesgmm.bayes.diagnose import (
+    AMBIGUOUS,
+    APPROXIMATE,
+    COLLAPSED,
+    INTERRUPTED,
+    MULTIMODAL,
+    NOT_CONVERGED,
+    OVER_FITTED,
+    POOR,
+    STABLE,
+    Thresholds,
+)
 from bayesgmm.comparison.both import Both
+from bayesgmm.comparison.contenders import Contenders
 from bayesgmm.comparison.verdicts import TIE, TIE_SE
 
 if TYPE_CHECKING:
@@ -11,17 +23,64 @@ if TYPE_CHECKING:
 
 Legend = list[tuple[str, str]]
 
+# Worst first, for readers who know neither samplers nor mixtures.
+VERDICTS = {
+    INTERRUPTED: "the computation was stopped before its end; these are the numbers that it had",
+    COLLAPSED: "a group has shrunk onto equal rows, or onto a line, where a density has no bound. "
+    "No other number of such a fit means anything",
+    NOT_CONVERGED: "the chains, which explore from several places which mixtures the data allow, "
+    "do not agree yet, or are too short to tell. The numbers may still change: the fit is "
+    "undecided, which says nothing against it",
+    POOR: "the approximation is far from what it stands for. The numbers are not to be used: the "
+    "fit is undecided, which says nothing against it",
+    MULTIMODAL: "the data allow mixtures that differ in kind. Each of them may be right, but "
+    "their average is none of them: the fit is not ranked",
+    OVER_FITTED: "there are more groups than the data fill: usually some are empty",
+    AMBIGUOUS: "groups overlap so much that it is not clear which is which. What does not depend "
+    "on their numbering can be trusted: their sizes in order, which rows belong together, and "
+    "predictions",
+    APPROXIMATE: "an approximation without a sign of large error",
+    STABLE: "none of these was found: the computation agrees with itself, the groups are all "
+    "needed and can be told apart. It does not say that the model is right",
+}
+OF_SAMPLING, OF_APPROXIMATION = {INTERRUPTED, NOT_CONVERGED, STABLE}, {POOR, APPROXIMATE}
+
+
+def verdicts_legend(*, sampled: bool) -> Legend:
+    """What the verdicts mean that a sampler, or an approximation, can be given."""
+    left_out = OF_APPROXIMATION if sampled else OF_SAMPLING
+    return [(name, meaning) for name, meaning in VERDICTS.items() if name not in left_out]
+
 
 def comparison_legend(comparison: "Comparison") -> Legend:
     """The columns of the comparison table."""
     sampled = comparison.fits[0].posterior.inference == "nuts"
-    return [*_ml_columns(), *_loo_columns(), *(_sampler() if sampled else _approximation())]
+    return [
+        ("k", "number of components"),
+        ("df", "free parameters: weights, means and covariances"),
+        *_ml_columns(),
+        *_loo_columns("k", "; compare with df"),
+        *(_sampler() if sampled else _approximation()),
+    ]
+
+
+def programs_legend(contenders: Contenders) -> Legend:
+    """The columns of the table of programs."""
+    return [
+        ("k", "number of components"),
+        *_loo_columns("program"),
+        (
+            "weight",
+            "weight of the program's predictive density in the sum of densities that predicts best "
+            "(stacking; Yao et al. 2018a); it is no probability that the program is true",
+        ),
+        ("bad", "rows that weigh so much that leaving them out could not be computed reliably"),
+        *(_sampler() if contenders.sampled else _approximation()),
+    ]
 
 
 def _ml_columns() -> Legend:
     return [
-        ("k", "number of components"),
-        ("df", "free parameters: weights, means and covariances"),
         (
             "hits",
             "starts of EM that reached the best fit, of all starts; few hits mean that a better "
@@ -31,19 +90,19 @@ def _ml_columns() -> Legend:
             "ΔAIC, ΔBIC, ΔICL",
             "criteria that charge the maximum of the likelihood for its parameters, as the "
             "distance from the best k; 0 (*) is best. ICL also charges for overlap. A distance in "
-            "BIC below 2 is hardly worth a mention, one above 10 is strong (Kass and Raftery "
+            "BIC below 2 is hardly worth a mention, one above 10 is very strong (Kass and Raftery "
             "1995)",
         ),
     ]
 
 
-def _loo_columns() -> Legend:
+def _loo_columns(what: str, more: str = "") -> Legend:
     return [
-        ("p_loo", "effective number of parameters, as prediction counts them; compare with df"),
+        ("p_loo", f"effective number of parameters, as prediction counts them{more}"),
         (
             "ΔLOO ± se",
             "how much worse a row is predicted when it is left out, summed over rows, on the same "
-            "scale (-2 times the difference in elpd), from the best k that converged. "
+            f"scale (-2 times the difference in elpd), from the best {what} that converged. "
             f"Below {2 * TIE:g}, or below {TIE_SE:g} standard errors (se), is a tie",
         ),
     ]

@@ -1,100 +1,44 @@
 """What was done, in the words of a paper."""
 
-import inspect
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from bayesgmm.bayes import adaptation, start
 from bayesgmm.bayes.diagnose import Thresholds
 from bayesgmm.bayes.settings import Settings
-from bayesgmm.comparison.both import Both
+from bayesgmm.comparison import contenders as fits_of
+from bayesgmm.comparison.compare import Comparison
+from bayesgmm.comparison.contenders import Contenders
+from bayesgmm.comparison.priors import priors
+from bayesgmm.comparison.programs import ProgramComparison
 from bayesgmm.comparison.verdicts import TIE, TIE_SE
 from bayesgmm.comparison.words import counted, listed
-from bayesgmm.gaussian.families import family_label
+from bayesgmm.gaussian.families import family, family_label
 from bayesgmm.ml import admissible, restarts
 
-if TYPE_CHECKING:
-    from bayesgmm.comparison.compare import Comparison
-
-_WEIGHTS = "for the weights, symmetric Dirichlet with concentration {weights}"
-_MEANS = (
-    "for the means, independent normal with mean {location} and standard deviation {spread} "
-    "(Richardson and Green 1997)"
-)
-_SCALES = (
-    "for the standard deviations sigma of the components, log sigma ~ Normal(log tau, "
-    "{sd_spread}) with log tau ~ Normal(log(s k^(-1/d)), 1) for {what}, s being {sd}"
-)
-_CORRELATIONS = (
-    "for the correlation matrices, LKJ with shape {correlation} "
-    "(Lewandowski, Kurowicka and Joe 2009)"
-)
-# For d columns; what a keyword of the program is called where it is computed from the data.
-PRIORS: dict[str, tuple[str, ...]] = {
-    "gaussian": (_WEIGHTS, _MEANS, _SCALES, _CORRELATIONS),
-    "gaussian_tied": (
-        _WEIGHTS,
-        _MEANS,
-        "for the shared standard deviations sigma, log sigma ~ Normal(log(s k^(-1/d)), "
-        "{sd_spread}), s being {sd}",
-        _CORRELATIONS,
-    ),
-    "gaussian_diag": (_WEIGHTS, _MEANS, _SCALES),
-    "gaussian_spherical": (_WEIGHTS, _MEANS, _SCALES),
-    "gaussian_noise": (
-        "for the weights, Dirichlet with concentration {weights} for every cluster and {noise} for "
-        "the background, which is uniform over the box of the data (Banfield and Raftery 1993)",
-        _MEANS,
-        _SCALES,
-        _CORRELATIONS,
-    ),
-    "sparse": (f"{_WEIGHTS} (Rousseau and Mengersen 2011)", _MEANS, _SCALES, _CORRELATIONS),
-    "dirichlet_process": (
-        "for the weights, sticks broken at Beta(1, alpha) fractions (Sethuraman 1994), k of them "
-        "(Ishwaran and James 2001), with alpha gamma of shape {alpha_shape} and rate {alpha_rate}",
-        _MEANS,
-        _SCALES,
-        _CORRELATIONS,
-    ),
-    "conjugate": (
-        _WEIGHTS,
-        "for the means, given the covariance matrices, normal with mean {location} and precision "
-        "{kappa} times that of the component",
-        "for the covariance matrices, inverse Wishart with {nu} degrees of freedom and scale "
-        "{scale} (Fraley and Raftery 2007)",
-    ),
-    "richardson_green": (
-        _WEIGHTS,
-        _MEANS,
-        "for the precisions, gamma with shape {alpha} and rate beta, beta being gamma with shape "
-        "{g} and rate {h}/R², R the range (Richardson and Green 1997)",
-    ),
-    "student_t": (
-        _WEIGHTS,
-        _MEANS,
-        _SCALES,
-        _CORRELATIONS,
-        "for the degrees of freedom, gamma with shape {df_shape} and rate {df_rate} "
-        "(Juarez and Steel 2010)",
-    ),
-}
-_COMPUTED = {
-    "location": "the mid-range of its column",
-    "spread": "the column's range",
-    "sd": "the column's standard deviation",
-    "nu": "d + 2",
-    "scale": "S k^(-2/d), S being the covariance matrix of the data",
-}
+Told = Mapping[str, Any]
 
 
-def methods(comparison: "Comparison") -> list[str]:
+def of_components(comparison: Comparison) -> list[str]:
     """Paragraphs for the methods section of a paper, made from what was done."""
+    contenders, told = fits_of.of_components(comparison), comparison.provenance
+    return _paragraphs(contenders, told, _choice_of_components(comparison))
+
+
+def of_programs(comparison: ProgramComparison) -> list[str]:
+    """The same where programs were compared."""
+    contenders, told = fits_of.of_programs(comparison), comparison.provenance
+    return _paragraphs(contenders, told, _choice_of_programs(contenders))
+
+
+def _paragraphs(contenders: Contenders, told: Told, choice: str) -> list[str]:
+    inference = _INFERENCE[contenders.chosen.posterior.inference]
     return [
-        _maximum_likelihood(comparison),
-        _priors(comparison),
-        _INFERENCE[comparison.fits[0].posterior.inference](comparison),
-        _choice(comparison),
-        _software(comparison),
+        _maximum_likelihood(contenders),
+        _models(contenders, told),
+        inference(contenders, told),
+        choice,
+        _software(told),
     ]
 
 
@@ -105,32 +49,38 @@ def spans(ks: Sequence[int]) -> str:
     return listed([str(k) for k in ks])
 
 
-def _maximum_likelihood(comparison: "Comparison") -> str:
-    first, table = comparison.fits[0], comparison.table
-    family, d = first.ml.family, len(table.columns)
-    ks = spans([each.n_components for each in comparison.fits])
-    rows = f"the {counted(table.n_rows, 'row')} and {counted(d, 'column')} of {table.name}"
+def _maximum_likelihood(contenders: Contenders) -> str:
+    table = contenders.chosen.problem.table
+    ks = spans(sorted({each.n_components for each in contenders.fits}))
+    rows = f"the {counted(table.n_rows, 'row')} and {counted(len(table.columns), 'column')} of "
+    rows += table.name
     if table.row_weights is not None:
         rows += f", weighted by their counts (in total {table.total_weight:,.0f}),"
-    refused = sum(not o.admissible for each in comparison.fits for o in each.ml.optima)
+    refused = sum(not o.admissible for each in contenders.fits for o in each.ml.optima)
     return (
         f"Gaussian mixtures of k = {ks} {'component' if ks == '1' else 'components'} "
-        f"({family_label(family.name, d)}: {family.meaning}; Celeux and Govaert 1995) were fitted "
-        f"to {rows} by maximum likelihood. The EM algorithm (Dempster, Laird and Rubin 1977), "
-        f"accelerated by SQUAREM (Varadhan and Roland 2008), was run from {_starts(comparison)}. "
-        "It stopped when the Aitken estimate of the log-likelihood still to be gained fell below "
-        f"{restarts.Settings().tol:g} per row. As the likelihood of a Gaussian "
-        "mixture is unbounded, only admissible optima were considered: every component holds the "
-        "rows that its covariance matrix needs, and no eigenvalue of W^(-1) Sigma is below "
+        f"({_families(contenders)}; Celeux and Govaert 1995) were fitted to {rows} by maximum "
+        "likelihood. The EM algorithm (Dempster, Laird and Rubin 1977), accelerated by SQUAREM "
+        f"(Varadhan and Roland 2008), was run from {_starts(contenders)}. It stopped when the "
+        "Aitken estimate of the log-likelihood still to be gained fell below "
+        f"{restarts.Settings().tol:g} per row. As the likelihood of a Gaussian mixture is "
+        "unbounded, only admissible optima were considered: every component holds the rows that "
+        "its covariance matrix needs, and no eigenvalue of W^(-1) Sigma is below "
         f"{admissible.MIN_EIGENVALUE:g}, Sigma being the component's covariance matrix and W the "
         f"pooled one; {refused or 'no'} distinct optima were refused on these grounds. Standard "
-        "errors are from the observed information by the delta method (McLachlan and Peel 2000)."
-        + ("" if first.same_likelihood else _OTHER_LIKELIHOOD)
+        "errors are from the observed information by the delta method (McLachlan and Peel 2000)"
+        f"{_resampled(contenders)}.{_other_likelihood(contenders)}"
     )
 
 
-def _starts(comparison: "Comparison") -> str:
-    starts = max(each.ml.n_raced for each in comparison.fits)
+def _families(contenders: Contenders) -> str:
+    d = len(contenders.chosen.problem.table.columns)
+    names = dict.fromkeys(each.ml.family.name for each in contenders.fits)
+    return "; ".join(f"{family_label(name, d)}: {family(name).meaning}" for name in names)
+
+
+def _starts(contenders: Contenders) -> str:
+    starts = max(each.ml.n_raced for each in contenders.fits)
     if starts == 1:
         return "one start"
     return (
@@ -140,59 +90,52 @@ def _starts(comparison: "Comparison") -> str:
     )
 
 
-_OTHER_LIKELIHOOD = (
-    " This is another likelihood than that of the Bayesian model below, for which it serves as a "
-    "start and a yardstick."
-)
-
-
-def _priors(comparison: "Comparison") -> str:
-    first = comparison.fits[0]
-    opening = (
-        f"The Bayesian model is the program {first.model} (sha256 {first.model_sha256[:12]}), "
-        "written in NumPyro (Phan, Pradhan and Jankowiak 2019). "
+def _resampled(contenders: Contenders) -> str:
+    found = contenders.chosen.resampled
+    if found is None or found.kind != "weighted":
+        return ""
+    return (
+        f"; bootstrap intervals are percentiles of {found.n_resamples} refits with Dirichlet row "
+        "weights (O'Hagan et al. 2019)"
     )
-    phrases = PRIORS.get(first.model) if first.same_likelihood else None
-    given: Mapping[str, Any] = comparison.provenance.get("options", {}).get("priors") or {}
-    if phrases is None or first.program is None:
-        changed = listed([f"{name} = {value}" for name, value in given.items()])
-        return f"{opening}Its priors are those of its file{', with ' * bool(changed)}{changed}."
-    values = _keywords(first) | {name: f"{value}" for name, value in given.items()}
-    spherical = first.model == "gaussian_spherical"
-    values["what"] = "all columns together" if spherical else "each column"
-    if spherical and "sd" not in given:
-        values["sd"] = "the root mean square of the columns' standard deviations"
-    used = phrases if len(comparison.table.columns) > 1 else phrases[:3]
-    return opening + f"Its priors are: {'; '.join(phrase.format(**values) for phrase in used)}."
 
 
-def _keywords(both: Both) -> dict[str, str]:
-    """Defaults of the program's keywords; those that come from the data in words."""
-    assert both.program is not None
-    parameters = inspect.signature(both.program.model).parameters
-    return {
-        name: _COMPUTED.get(name, "") if parameter.default is None else f"{parameter.default:g}"
-        for name, parameter in parameters.items()
-        if parameter.kind is inspect.Parameter.KEYWORD_ONLY
-    }
+def _other_likelihood(contenders: Contenders) -> str:
+    fits = contenders.fits
+    others = list(dict.fromkeys(each.model for each in fits if not each.same_likelihood))
+    if not others:
+        return ""
+    model = "the Bayesian model below" if contenders.what == "k" else listed(others)
+    return (
+        f" This is another likelihood than that of {model}, for which it serves as a start and a "
+        "yardstick."
+    )
 
 
-def _nuts(comparison: "Comparison") -> str:
-    options = comparison.provenance.get("options", {})
+def _models(contenders: Contenders, told: Told) -> str:
+    given = told.get("options", {}).get("priors") or {}
+    first = {each.model: each for each in reversed(contenders.fits)}
+    if contenders.what == "k":
+        return f"The Bayesian model is {priors(contenders.chosen, given)}"
+    named = " ".join(f"{name} is {priors(first[name], given)}" for name in sorted(first))
+    return f"These Bayesian models were compared. {named}"
+
+
+def _nuts(contenders: Contenders, told: Told) -> str:
+    options = told.get("options", {})
     limits = Thresholds()
-    chains, _ = comparison.fits[0].posterior.margin.shape
-    lengths = sorted({each.posterior.margin.shape[1] for each in comparison.fits})
+    chains, _ = contenders.chosen.posterior.margin.shape
+    lengths = sorted({each.posterior.margin.shape[1] for each in contenders.fits})
     drawn = " to ".join(dict.fromkeys(f"{n:,}" for n in (lengths[0], lengths[-1])))
     return (
-        "For each k the posterior's modes were sought from EM's optima and from random starts, and "
-        "weighed by their Laplace mass. In the modes that hold at least "
-        f"{100 * start.MIN_MASS:g} % of it, {chains} chains of the No-U-Turn Sampler (Hoffman and "
-        "Gelman 2014) were started, jittered, in coordinates whitened by the curvature there. "
-        f"After stages of {_stages(options.get('num_warmup'))} warm-up iterations each "
-        f"chain made {drawn} draws, until bulk and tail effective sample sizes of all "
+        f"{_sought(contenders)}, and weighed by their Laplace mass. In the modes that hold at "
+        f"least {100 * start.MIN_MASS:g} % of it, {chains} chains of the No-U-Turn Sampler "
+        "(Hoffman and Gelman 2014) were started, jittered, in coordinates whitened by the "
+        f"curvature there. After stages of {_stages(options.get('num_warmup'))} warm-up iterations "
+        f"each chain made {drawn} draws, until bulk and tail effective sample sizes of all "
         f"label-invariant quantities reached {limits.ess:g} and their R-hat fell to "
         f"{limits.r_hat:g} (Vehtari et al. 2021), or the budget was spent. E-BFMI (Betancourt "
-        f"2016) and divergent transitions were checked. {_undecided(comparison)}{_relabelled()}"
+        f"2016) and divergent transitions were checked. {_undecided(contenders)}{_relabelled()}"
     )
 
 
@@ -201,36 +144,48 @@ def _stages(num_warmup: int | None) -> str:
     return " or ".join(dict.fromkeys(str(settings.steps(stage)) for stage in (0, 1)))
 
 
-def _variational(comparison: "Comparison") -> str:
-    guide = Settings().guide.replace("_", "-")
+def _variational(contenders: Contenders, told: Told) -> str:
+    guide = told.get("options", {}).get("guide") or Settings().guide
     return (
-        "For each k the posterior's modes were sought from EM's optima and from random starts. At "
-        f"the mode of the largest Laplace mass a {guide} normal approximation of the unconstrained "
-        "parameters was started at the Laplace approximation and fitted by stochastic gradients of "
-        "the evidence lower bound (Kucukelbir et al. 2017). It was checked by the Pareto k-hat of "
-        f"its importance ratios (Yao et al. 2018), which should not exceed {Thresholds().pareto_k}."
-        f" {_undecided(comparison)}{_relabelled()}"
+        f"{_sought(contenders)}. At the mode of the largest Laplace mass a "
+        f"{guide.replace('_', '-')} normal approximation of the unconstrained parameters was "
+        "started at the Laplace approximation and fitted by stochastic gradients of the evidence "
+        f"lower bound (Kucukelbir et al. 2017). {_k_hat()}{_undecided(contenders)}{_relabelled()}"
     )
 
 
-def _laplace(comparison: "Comparison") -> str:
+def _laplace(contenders: Contenders, _: Told) -> str:
     return (
-        "For each k the posterior's modes were sought from EM's optima and from random starts. In "
-        "those that hold at least "
-        f"{100 * start.MIN_MASS:g} % of the Laplace mass the posterior of the unconstrained "
-        "parameters was approximated by normal distributions with the inverse curvature as "
-        "covariance (Tierney and Kadane 1986). It was checked by the Pareto k-hat of "
-        f"its importance ratios (Yao et al. 2018), which should not exceed {Thresholds().pareto_k}."
-        f" {_undecided(comparison)}{_relabelled()}"
+        f"{_sought(contenders)}. In those that hold at least {100 * start.MIN_MASS:g} % of the "
+        "Laplace mass the posterior of the unconstrained parameters was approximated by normal "
+        "distributions with the inverse curvature as covariance (Tierney and Kadane 1986). "
+        f"{_k_hat()}{_undecided(contenders)}{_relabelled()}"
     )
 
 
-def _undecided(comparison: "Comparison") -> str:
-    ks = [each.n_components for each in comparison.fits if not each.posterior.verdict.usable]
-    if not ks:
-        return "All k passed. "
-    fits, are = ("fits", "are") if len(ks) > 1 else ("fit", "is")
-    return f"The {fits} of k = {spans(ks)} did not pass and {are} left undecided. "
+def _sought(contenders: Contenders) -> str:
+    return (
+        f"For each {contenders.what} the posterior's modes were sought from EM's optima and from "
+        "random starts"
+    )
+
+
+def _k_hat() -> str:
+    return (
+        "It was checked by the Pareto k-hat of its importance ratios (Yao et al. 2018b), which "
+        f"should not exceed {Thresholds().pareto_k}. "
+    )
+
+
+def _undecided(contenders: Contenders) -> str:
+    if not contenders.undecided:
+        return "All of them passed. "
+    fits, are = ("fits", "are") if len(contenders.undecided) > 1 else ("fit", "is")
+    named = listed(contenders.undecided)
+    if contenders.what == "k":
+        ks = [each.n_components for each in contenders.fits if not each.posterior.verdict.usable]
+        named = f"k = {spans(ks)}"
+    return f"The {fits} of {named} did not pass and {are} left undecided. "
 
 
 def _relabelled() -> str:
@@ -242,43 +197,53 @@ def _relabelled() -> str:
     )
 
 
-def _choice(comparison: "Comparison") -> str:
-    sampled = comparison.fits[0].posterior.inference == "nuts"
-    corrected = "" if sampled else ", corrected for the approximation"
-    by = "" if sampled else " (Magnusson et al. 2019)"
+def _choice_of_components(comparison: Comparison) -> str:
     types = list(dict.fromkeys(cell.covariance_type for cell in comparison.families.cells))
-    counts = (
-        " Of a row that stands for several, one unit was left out."
-        if comparison.table.row_weights is not None
-        else ""
-    )
-    counts += _left_out(comparison)
     return (
         "Numbers of components were compared by AIC (Akaike 1974), BIC (Schwarz 1978), ICL with "
-        "maximum a posteriori memberships (Biernacki, Celeux and Govaert 2000) and the expected "
-        "log predictive density (elpd) of rows left out, by Pareto-smoothed importance sampling "
-        f"(PSIS-LOO; Vehtari, Gelman and Gabry 2017){corrected}{by}.{counts} Differences in elpd "
-        f"below {TIE:g} or below {TIE_SE:g} standard errors were taken as ties. The chosen k has "
+        "maximum a posteriori memberships (Biernacki, Celeux and Govaert 2000) and "
+        f"{_left_out(fits_of.of_components(comparison))} The chosen k has "
         f"the lowest {comparison.criterion.upper()} among the fits that passed. By maximum "
         f"likelihood the same k were compared over the covariance structures {listed(types)} too."
     )
 
 
-def _left_out(comparison: "Comparison") -> str:
-    matched = sum(each.posterior.loo.n_matched for each in comparison.fits)
-    if not matched:
-        return ""
+def _choice_of_programs(contenders: Contenders) -> str:
     return (
-        f" For {counted(matched, 'row')} (over all k) whose Pareto k-hat was too high, draws were "
-        "moved to match the moments of the posterior without the row (Paananen et al. 2021)."
+        f"Programs were compared by {_left_out(contenders)} Stacking weights are those with which "
+        "the predictive densities of rows left out, added up, predict best (Yao et al. 2018a)."
     )
 
 
-def _software(comparison: "Comparison") -> str:
-    versions, seed = comparison.provenance["versions"], comparison.provenance["seed"]
+def _left_out(contenders: Contenders) -> str:
+    """Prediction of rows that are left out, and what is called a tie."""
+    corrected = "" if contenders.sampled else ", corrected for the approximation"
+    by = "" if contenders.sampled else " (Magnusson et al. 2019)"
+    weighted = contenders.chosen.problem.table.row_weights is not None
+    units = " Of a row that stands for several, one unit was left out." if weighted else ""
+    return (
+        "the expected log predictive density (elpd) of rows left out, by Pareto-smoothed "
+        f"importance sampling (PSIS-LOO; Vehtari, Gelman and Gabry 2017){corrected}{by}.{units}"
+        f"{_moved(contenders)} Differences in elpd below {TIE:g} or below {TIE_SE:g} standard "
+        "errors were taken as ties."
+    )
+
+
+def _moved(contenders: Contenders) -> str:
+    matched = sum(each.posterior.loo.n_matched for each in contenders.fits)
+    if not matched:
+        return ""
+    return (
+        f" For {counted(matched, 'row')} (over all fits) whose Pareto k-hat was too high, draws "
+        "were moved to match the moments of the posterior without the row (Paananen et al. 2021)."
+    )
+
+
+def _software(told: Told) -> str:
+    versions, seed = told["versions"], told["seed"]
     seed = "" if seed is None else f"; the random seed was {seed}"
-    told = {"NumPyro": "numpyro", "JAX": "jax", "NumPy": "numpy", "SciPy": "scipy"}
-    others = listed([f"{label} {versions[name]}" for label, name in told.items()])
+    libraries = {"NumPyro": "numpyro", "JAX": "jax", "NumPy": "numpy", "SciPy": "scipy"}
+    others = listed([f"{label} {versions[name]}" for label, name in libraries.items()])
     return (
         f"Computations used bayesgmm {versions['bayesgmm']} in double precision, with {others}, "
         f"and ArviZ {versions['arviz']} (Kumar et al. 2019) for diagnostics and PSIS-LOO{seed}."

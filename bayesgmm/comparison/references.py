@@ -28,7 +28,7 @@ REFERENCES = {
     "Research 15, 1593-1623.",
     "Ishwaran and James 2001": "Ishwaran, H. and James, L. F. (2001). Gibbs sampling methods for "
     "stick-breaking priors. Journal of the American Statistical Association 96, 161-173.",
-    "Juarez and Steel 2010": "Juarez, M. A. and Steel, M. F. J. (2010). Model-based clustering of "
+    "Juárez and Steel 2010": "Juárez, M. A. and Steel, M. F. J. (2010). Model-based clustering of "
     "non-Gaussian panel data based on skew-t distributions. Journal of Business and Economic "
     "Statistics 28, 52-66.",
     "Kass and Raftery 1995": "Kass, R. E. and Raftery, A. E. (1995). Bayes factors. Journal of "
@@ -82,7 +82,9 @@ REFERENCES = {
     "Vehtari et al. 2021": "Vehtari, A., Gelman, A., Simpson, D., Carpenter, B. and Bürkner, P.-C. "
     "(2021). Rank-normalization, folding, and localization: an improved R-hat for assessing "
     "convergence of MCMC. Bayesian Analysis 16, 667-718.",
-    "Yao et al. 2018": "Yao, Y., Vehtari, A., Simpson, D. and Gelman, A. (2018). Yes, but did it "
+    "Yao et al. 2018a": "Yao, Y., Vehtari, A., Simpson, D. and Gelman, A. (2018a). Using stacking "
+    "to average Bayesian predictive distributions. Bayesian Analysis 13, 917-1007.",
+    "Yao et al. 2018b": "Yao, Y., Vehtari, A., Simpson, D. and Gelman, A. (2018b). Yes, but did it "
     "work?: Evaluating variational inference. Proceedings of Machine Learning Research 80, "
     "5581-5590.",
 }

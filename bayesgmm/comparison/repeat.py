@@ -2,17 +2,22 @@
 
 import inspect
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bayesgmm.data.choices import model_names, models_folder
+from markupsafe import Markup
+
+from bayesgmm.comparison.both import Both
+from bayesgmm.data.choices import model_names
 from bayesgmm.data.datasets import dataset_names, describe
 from bayesgmm.data.table import Table
 
 if TYPE_CHECKING:
     from bayesgmm.comparison.compare import Comparison
+    from bayesgmm.comparison.programs import ProgramComparison
 
+Told = Mapping[str, Any]
 OPTIONS = {
     "criterion": "--criterion",
     "inference": "--inference",
@@ -30,44 +35,96 @@ def command_line(comparison: "Comparison") -> str | None:
 
     Options that have their default value are left out.
     """
-    table, model, seed = comparison.table, _model(comparison), comparison.provenance["seed"]
-    data = data_word(table)
-    if data is None or model is None or seed is None or any("," in c for c in table.columns):
+    model = _model(comparison.fits[0])
+    models = [] if model == "gaussian" else ["--model", model]
+    return _command(comparison.table, comparison.provenance, _range(_ks(comparison)), models)
+
+
+def programs_command_line(comparison: "ProgramComparison") -> str | None:
+    """The command that repeats a comparison of programs; None as `command_line`."""
+    asked = _asked(comparison)
+    ks = [each.n_components for each in asked]
+    numbers = str(ks[0]) if len(set(ks)) == 1 else ",".join(map(str, ks))
+    models = ["--models", *(_model(each) for each in asked)]
+    return _command(comparison.table, comparison.provenance, numbers, models)
+
+
+def _command(table: Table, told: Told, ks: str, models: Sequence[str | None]) -> str | None:
+    data, named = data_word(table), [model for model in models if model is not None]
+    if data is None or len(named) < len(models) or told["seed"] is None:
         return None
-    words = ["bayesgmm", "compare", data, "-k", _range(_ks(comparison))]
+    if any("," in column for column in table.columns):
+        return None
+    words = ["bayesgmm", "compare", data, "-k", ks]
     if _chosen_columns(table):
         words += ["--columns", ",".join(table.columns)]
     if _weighted_by_hand(table):
         words += ["--weights", "COLUMN"]
-    words += [] if model == "gaussian" else ["--model", model]
-    for name, value in _priors(comparison).items():
+    words += named
+    for name, value in _priors(told).items():
         values = value if isinstance(value, list | tuple) else [value]
         words += ["--prior", f"{name}={','.join(f'{v}' for v in values)}"]
-    for name, value in _changed(comparison).items():
+    for name, value in _changed(told).items():
         words += [OPTIONS[name], str(value)]
-    return shlex.join([*words, "--seed", str(seed)])
+    return shlex.join([*words, "--seed", str(told["seed"])])
 
 
 def python_call(comparison: "Comparison") -> str:
     """The call that repeats the comparison; X stands for data that have no name."""
-    table, model, seed = comparison.table, _model(comparison), comparison.provenance["seed"]
-    data, ks = data_word(table), _ks(comparison)
+    first, ks = comparison.fits[0], _ks(comparison)
     consecutive = len(ks) > 2 and ks == list(range(ks[0], ks[-1] + 1))
-    arguments = [
-        "X" if data is None else repr(data),
-        f"range({ks[0]}, {ks[-1] + 1})" if consecutive else repr(ks),
-    ]
-    if model != "gaussian":
-        arguments.append(f"model={comparison.fits[0].model if model is None else repr(model)}")
-    if _priors(comparison):
-        arguments.append(f"priors={_priors(comparison)!r}")
+    numbers = f"range({ks[0]}, {ks[-1] + 1})" if consecutive else repr(ks)
+    own = [] if _model(first) == "gaussian" else [f"model={_quoted(first)}"]
+    return _call(comparison.table, comparison.provenance, [numbers, *own])
+
+
+def programs_python_call(comparison: "ProgramComparison") -> str:
+    """The call that repeats a comparison of programs; X as in `python_call`."""
+    asked = _asked(comparison)
+    ks = [each.n_components for each in asked]
+    numbers = str(ks[0]) if len(set(ks)) == 1 else repr(ks)
+    models = f"models=[{', '.join(map(_quoted, asked))}]"
+    return _call(comparison.table, comparison.provenance, [numbers, models])
+
+
+def _call(table: Table, told: Told, arguments: Sequence[str]) -> str:
+    data, seed = data_word(table), told["seed"]
+    words = ["X" if data is None else repr(data), *arguments]
+    if _priors(told):
+        words.append(f"priors={_priors(told)!r}")
     if _chosen_columns(table):
-        arguments.append(f"columns={list(table.columns)!r}")
+        words.append(f"columns={list(table.columns)!r}")
     if _weighted_by_hand(table):
-        arguments.append("sample_weight=...")
-    arguments += [f"{name}={value!r}" for name, value in _changed(comparison).items()]
-    arguments.append(f"random_state={'rng' if seed is None else seed}")
-    return f"import bayesgmm\nbayesgmm.compare({', '.join(arguments)})"
+        words.append("sample_weight=...")
+    words += [f"{name}={value!r}" for name, value in _changed(told).items()]
+    words.append(f"random_state={'rng' if seed is None else seed}")
+    return f"import bayesgmm\nbayesgmm.compare({', '.join(words)})"
+
+
+def record(told: Told) -> Iterator[tuple[str, str | Markup]]:
+    """Data, models, seed, options and versions, by which another run can be told to be the same."""
+    code = Markup("<code>{}</code>").format
+    yield "data", f"{told['data']}; {told['source']}"
+    yield "rows, columns", f"{told['rows']}; {', '.join(told['columns'])}"
+    yield "sha256 of the data", code(told["data_sha256"])
+    for name, sha256 in _models(told).items():
+        yield f"model {name}", code(sha256 or "no file of its own")
+    yield "seed", "none: a generator was given" if told["seed"] is None else str(told["seed"])
+    yield "options", "; ".join(f"{name} = {value}" for name, value in told["options"].items())
+    yield "versions", ", ".join(f"{name} {v}" for name, v in told["versions"].items())
+    yield "date", told["date"]
+
+
+def _models(told: Told) -> dict[str, str]:
+    """Every program's name with the sha256 of its file."""
+    if "models" in told:
+        return {name: sha256 for name, sha256, _ in told["models"]}
+    return {told["model"]: told["model_sha256"]}
+
+
+def _asked(comparison: "ProgramComparison") -> list[Both]:
+    """The fits in the order in which their programs were named."""
+    return [comparison.fit(name, k) for name, _, k in comparison.provenance["models"]]
 
 
 def _ks(comparison: "Comparison") -> list[int]:
@@ -106,25 +163,31 @@ def _weighted_by_hand(table: Table) -> bool:
     return not (_shipped(table) and describe(table.name).row_weights is not None)
 
 
-def _model(comparison: "Comparison") -> str | None:
+def _model(both: Both) -> str | None:
     """The name of one of the library's programs, or that of the user's file; None for others."""
-    first = comparison.fits[0]
-    if first.program is None:
-        return first.model if first.model in model_names() else None
-    path = Path(first.program.path)
-    return first.model if path.parent == models_folder() else path.name or None
+    if both.program is None:
+        return both.model if both.model in model_names() else None
+    if both.program.is_ours:
+        return both.model
+    return Path(both.program.path).name or None
 
 
-def _priors(comparison: "Comparison") -> dict[str, Any]:
-    return dict(comparison.provenance.get("options", {}).get("priors") or {})
+def _quoted(both: Both) -> str:
+    """The program as a call names it; a function by its own name."""
+    model = _model(both)
+    return both.model if model is None else repr(model)
 
 
-def _changed(comparison: "Comparison") -> dict[str, Any]:
+def _priors(told: Told) -> dict[str, Any]:
+    return dict(told.get("options", {}).get("priors") or {})
+
+
+def _changed(told: Told) -> dict[str, Any]:
     """The options that differ from the defaults of `compare`."""
     from bayesgmm.comparison.compare import compare
 
     parameters = inspect.signature(compare).parameters
     defaults = {name: parameters[name].default for name in OPTIONS}
-    told = comparison.provenance.get("options", {})
-    given = {name: told[name] for name in OPTIONS if told.get(name) is not None}
+    options = told.get("options", {})
+    given = {name: options[name] for name in OPTIONS if options.get(name) is not None}
     return {name: value for name, value in given.items() if value != defaults[name]}

@@ -147,18 +147,29 @@ class Summary:
         ml = "ML" if self.both.same_likelihood else "Gaussian EM"
         boot = ("boot 2.5 %", "boot 97.5 %") if self.has_bootstrap else ()
         peak = ("MAP",) if self.with_map else ()
-        names = ("", ml, "SE", *boot, *peak, "mean", "sd", "2.5 %", "97.5 %", "shift", "ESS")
+        names = (
+            "parameter",
+            ml,
+            "SE",
+            *boot,
+            *peak,
+            "mean",
+            "sd",
+            "2.5 %",
+            "97.5 %",
+            "shift",
+            "ESS",
+        )
         head = "".join(f'<th scope="col">{name}</th>' for name in names)
-        body = []
-        for component in self._components():
-            title = html.escape(self._heading(component))
-            body.append(
-                f'<tr class="group"><th colspan="{len(names)}" scope="rowgroup">{title}</th></tr>'
-            )
-            shown = ["ml", "se", *(["boot"] if boot else []), *(["map"] if peak else [])]
-            own = [row for row in self.rows if row.component == component]
-            body += [_html_row(row, shown) for row in own]
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+        shown = ["ml", "se", *(["boot"] if boot else []), *(["map"] if peak else [])]
+        body = "".join(self._html_group(each, shown, len(names)) for each in self._components())
+        return f"<table><thead><tr>{head}</tr></thead>{body}</table>"
+
+    def _html_group(self, component: int, shown: list[str], width: int) -> str:
+        title = html.escape(self._heading(component))
+        own = [_html_row(row, shown) for row in self.rows if row.component == component]
+        heading = f'<tr class="group"><th colspan="{width}" scope="rowgroup">{title}</th></tr>'
+        return f"<tbody>{heading}{''.join(own)}</tbody>"
 
     def remarks(self) -> list[str]:
         """What the table says, in sentences."""

@@ -46,4 +46,4 @@ def pages(text: str) -> str:
 def captioned(table: str, caption: str) -> Markup:
     """A table of the library under a caption, with minus signs, and dashes for missing values."""
     table = re.sub(r"(?<=[>(])-(?=[\d.])", MINUS, table).replace(">-<", f">{DASH}<")
-    return Markup(table.replace(">", f"><caption>{prose(caption)}</caption>", 1))
+    return Markup(table.replace(">", f"><caption><span>{prose(caption)}</span></caption>", 1))

@@ -36,7 +36,6 @@ from tests.cli.process import run
         ("compare faithful --criterion bix", "did you mean 'bic'"),
         ("compare faithful -k 1:3 --models gaussian sparse", "-k '1:3'"),
         ("compare faithful -k 2,3,4 --models gaussian sparse", "3 numbers for 2 models"),
-        ("compare faithful -k 2 --models gaussian sparse --report a.html", "--report"),
         ("compare faithful -k 2 --models gaussian sparse --calibrate 9", "--calibrate"),
         ("compare faithful -k 2 --models gaussian sparse --criterion aic", "compared by LOO"),
         ("compare faithful -k 2 --models gaussian gausian", "did you mean 'gaussian'"),
