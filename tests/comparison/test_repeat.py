@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bayesgmm import cli
+from bayesgmm.cli.parser import parse
 from bayesgmm.comparison.compare import Comparison
 from bayesgmm.comparison.repeat import command_line, python_call
 
@@ -37,7 +37,7 @@ def parsed(line: str | None) -> Any:
     assert line is not None
     program, *arguments = shlex.split(line)
     assert program == "bayesgmm"
-    return cli._parser().parse_args(arguments)
+    return parse(arguments)
 
 
 def test_the_command_says_every_option_that_is_not_the_default(comparison: Comparison) -> None:
