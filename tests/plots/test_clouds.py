@@ -2,10 +2,11 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from matplotlib.contour import QuadContourSet
 from matplotlib.figure import Figure
 
-from bayesgmm.plots import clouds
+from bayesgmm.plots import clouds, component_colours
 from bayesgmm.plots.clouds import draw_regions
 
 Draws = Callable[..., np.ndarray]
@@ -36,3 +37,20 @@ def test_cloud_without_area_is_drawn_as_points() -> None:
     draw_regions(ax, np.stack([np.arange(9.0), np.arange(9.0)]))
     assert len(ax.lines) == 2
     assert not ax.collections
+
+
+def test_components_stand_beside_their_densities(weight_draws: Draws) -> None:
+    draws = weight_draws(2)
+    for ax, colour in zip(clouds(draws, draws, draws, draws**2), component_colours(2), strict=True):
+        top, right = ax.child_axes
+        (fill,) = top.collections
+        np.testing.assert_allclose(fill.get_facecolor()[0, :3], to_rgb(colour))
+        assert top.get_xlim() == ax.get_xlim()
+        assert right.get_ylim() == ax.get_ylim()
+
+
+def test_farthest_points_do_not_stretch_a_panel(weight_draws: Draws) -> None:
+    draws = weight_draws(2, 3000)
+    values = np.random.default_rng(0).normal(size=(3000, 2))
+    values[0] = 1e4
+    assert max(ax.get_ylim()[1] for ax in clouds(draws[1:], values[1:], draws, values)) < 10
