@@ -19,10 +19,8 @@ from bayesgmm.comparison.densities import (
     surface,
     thinned,
 )
-from bayesgmm.comparison.views import flat_draws
 from bayesgmm.data.errors import InputError, unknown
 from bayesgmm.gaussian.mixture import Mixture, most_probable, responsibilities
-from bayesgmm.ml.bootstrap import Bootstrap
 from bayesgmm.ml.optima import MaximumLikelihood
 from bayesgmm.ml.problem import Problem
 from bayesgmm.plots.canvas import Panels
@@ -31,6 +29,7 @@ type Columns = str | Sequence[str] | None
 """Names of the columns to show."""
 
 DRAWS = 200  # of which densities and ellipses are made
+GAUSSIAN_EM = "Gaussian EM"  # where EM maximised another likelihood than the program's
 CELLS = 120  # along each side of the plane
 
 
@@ -59,11 +58,11 @@ def clusters(
     ax: Axes | None = None,
     fig: Figure | None = None,
 ) -> Axes | Panels:
-    """Rows by component; maximum likelihood over the posterior."""
-    if both.posterior.mixture is None:
-        return ml_clusters(both.ml, both.problem, columns, ax, fig)
-    labels, draws = both.posterior.membership.argmax(1), thinned(both, DRAWS)
-    return _clusters(both.ml.mixture, both.problem, labels, draws, columns, ax, fig)
+    """Rows by component; maximum likelihood over the posterior, where its components are normal."""
+    normal = both.posterior.mixture is not None
+    labels, draws = both.posterior.membership.argmax(1), thinned(both, DRAWS) if normal else None
+    own = (both.ml.mixture, both.problem, labels, draws, columns, ax, fig)
+    return _clusters(*own, None if both.same_likelihood else GAUSSIAN_EM)
 
 
 def _clusters(
@@ -74,6 +73,7 @@ def _clusters(
     columns: Columns,
     ax: Axes | None,
     fig: Figure | None,
+    estimate: str | None = None,
 ) -> Axes | Panels:
     places, names = chosen(problem, columns)
     return plots.clusters(
@@ -84,6 +84,7 @@ def _clusters(
         weights=mixture.weights,
         columns=names,
         row_weights=problem.table.row_weights,
+        estimate=estimate,
         posterior_weights=None if draws is None else draws.weights,
         posterior_means=None if draws is None else draws.means[..., places],
         posterior_covariances=None if draws is None else covariances(draws, places),
@@ -110,7 +111,7 @@ def density(
     fig: Figure | None = None,
 ) -> Axes | Panels:
     """The estimated density over the posterior predictive's, and the rows."""
-    estimate = "ML" if both.same_likelihood else "Gaussian EM"
+    estimate = "ML" if both.same_likelihood else GAUSSIAN_EM
     ml, posterior = of_mixture(both.ml.mixture), of_posterior(both, DRAWS)
     return _density(both.problem, ml, posterior, estimate, columns, ax, fig)
 
@@ -161,44 +162,27 @@ def ml_uncertainty(
     ml: MaximumLikelihood, problem: Problem, columns: Columns = None, ax: Axes | None = None
 ) -> Axes:
     """Rows by their most probable component given the estimates, uncertain ones marked."""
-    return _uncertainty(problem, responsibilities(ml.mixture, problem.X), columns, ax)
+    membership = responsibilities(ml.mixture, problem.X)
+    return _uncertainty(problem, membership, columns, ax, background=False)
 
 
 def uncertainty(both: Both, columns: Columns = None, ax: Axes | None = None) -> Axes:
     """Rows by their most probable component, uncertain ones marked."""
-    return _uncertainty(both.problem, both.posterior.membership, columns, ax)
+    background = both.posterior.structure.background
+    return _uncertainty(both.problem, both.posterior.membership, columns, ax, background=background)
 
 
 def _uncertainty(
-    problem: Problem, membership: Float[np.ndarray, "n k"], columns: Columns, ax: Axes | None
+    problem: Problem,
+    membership: Float[np.ndarray, "n k"],
+    columns: Columns,
+    ax: Axes | None,
+    *,
+    background: bool,
 ) -> Axes:
     places, names = in_plane(problem, columns)
-    return plots.uncertainty(problem.X[:, places], membership, columns=names, ax=ax)
-
-
-def weights(both: Both, ax: Axes | None = None) -> Axes:
-    """Weights: estimate and standard error beside the posterior."""
-    draws = both.posterior.cluster_weights
-    flat = draws.reshape(-1, draws.shape[-1])
-    return plots.weights(both.ml.mixture.weights, both.errors.weights, flat, ax=ax)
-
-
-def clouds(
-    both: Both, refits: Bootstrap, column: str | None = None, fig: Figure | None = None
-) -> Panels:
-    """The bootstrap cloud over the posterior cloud: weights against the means of a column."""
-    (j, *_), (name, *_) = chosen(both.problem, column)
-    draws, mixture = flat_draws(both), both.ml.mixture
-    return plots.clouds(
-        refits.mixtures.weights,
-        refits.mixtures.means[..., j],
-        draws.weights,
-        draws.means[..., j],
-        ml_weights=mixture.weights,
-        ml_values=mixture.means[:, j],
-        name=f"mean {name}",
-        fig=fig,
-    )
+    X = problem.X[:, places]
+    return plots.uncertainty(X, membership, columns=names, background=background, ax=ax)
 
 
 def chosen(problem: Problem, columns: Columns) -> tuple[list[int], list[str]]:
@@ -218,14 +202,18 @@ def chosen(problem: Problem, columns: Columns) -> tuple[list[int], list[str]]:
 
 
 def in_plane(problem: Problem, columns: Columns) -> tuple[list[int], list[str]]:
-    """Places and names of one or two columns; the first two by default.
+    """Places and names of two columns, or of the only one; the first two by default.
 
     Raises:
-        InputError: as `chosen`; or more than two columns.
+        InputError: as `chosen`; or another number of columns.
     """
-    places, names = chosen(problem, list(problem.table.columns)[:2] if columns is None else columns)
-    if len(names) > 2:
-        raise InputError(f"columns={names} are too many for one panel; choose one or two.")
+    every = list(problem.table.columns)
+    places, names = chosen(problem, every[:2] if columns is None else columns)
+    if len(names) != min(len(every), 2):
+        raise InputError(
+            f"columns={names} do not make a plane; memberships are shown over two columns, such "
+            f"as {every[:2]}."
+        )
     return places, names
 
 

@@ -7,7 +7,7 @@ from markupsafe import Markup
 from matplotlib.axes import Axes
 
 from bayesgmm import plots
-from bayesgmm.comparison import figures
+from bayesgmm.comparison import figures, posterior_figures
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.words import counted, listed, number
 from bayesgmm.plots.canvas import Panels
@@ -92,19 +92,21 @@ def _weights(both: Both) -> Picture:
         "Weights of the components: the posterior (density, median, 95 % interval) above the "
         "maximum-likelihood estimate with 1.96 standard errors on either side."
     )
-    return picture(figures.weights(both), "weights", f"Weights: {'; '.join(parts)}.", caption)
+    axes = posterior_figures.weights(both)
+    return picture(axes, "weights", f"Weights: {'; '.join(parts)}.", caption)
 
 
 def _clouds(both: Both) -> Picture:
     assert both.resampled is not None
     column = both.problem.table.columns[0]
     return picture(
-        figures.clouds(both, both.resampled),
+        posterior_figures.clouds(both, both.resampled),
         "clouds",
         f"Weights against the mean of {column}, bootstrap over posterior, component by component.",
         f"What is uncertain, both ways: points are posterior draws of a component's weight and of "
-        f"its mean {column}; lines hold 50 % and 95 % of {both.resampled.n_resamples} bootstrap "
-        "refits of the maximum-likelihood estimate.",
+        f"its mean {column}, fills hold 50 % and 95 % of them; lines hold as much of "
+        f"{both.resampled.n_resamples} bootstrap refits of the maximum-likelihood estimate. "
+        "Densities of both are along the sides.",
     )
 
 

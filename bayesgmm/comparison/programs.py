@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, SupportsIndex
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,11 @@ from bayesgmm.data.scalars import whole
 from bayesgmm.data.table import Table, check_counts
 from bayesgmm.ml import restarts
 from bayesgmm.ml.problem import Problem, check_components
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+PLOTTED = ("d_loo", "d_loo_se", "weight")
 
 
 @dataclass(frozen=True)
@@ -167,6 +172,16 @@ class ProgramComparison:
         from bayesgmm.comparison.report import write
 
         return write(self, Path(path))
+
+    def plot(self, ax: "Axes | None" = None) -> "Axes":
+        """How much worse than the best each program predicts, and its stacking weight."""
+        from bayesgmm import plots
+
+        rows = self.rows()
+        names = [self.name_of(each) for each in self.fits]
+        numbers = [np.array([getattr(row, name) for row in rows]) for name in PLOTTED]
+        undecided = np.array([not row.usable for row in rows])
+        return plots.programs(names, *numbers, undecided=undecided, ax=ax)
 
     def __str__(self) -> str:
         return "\n".join([*self.header(), "", *self.lines(), "", *wrapped(self.sentences())])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sklearn.utils.validation import check_is_fitted
 
 from bayesgmm.comparison.both import Both
+from bayesgmm.data.randomness import generator
 from bayesgmm.ml.bootstrap import Bootstrap
 from bayesgmm.ml.optima import MaximumLikelihood
 from bayesgmm.ml.problem import Problem
@@ -17,6 +18,7 @@ from bayesgmm.ml.problem import Problem
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import ArrayLike
 
     from bayesgmm.comparison.figures import Columns
     from bayesgmm.plots.canvas import Panels
@@ -102,6 +104,7 @@ class PosteriorFigures:
 
     both_: Both
     bootstrap: Callable[..., Bootstrap]
+    random_state: object
 
     def plot_convergence(self, ax: "Axes | None" = None) -> "Axes":
         """The log-likelihood of every start of EM, step by step, the winner marked."""
@@ -176,10 +179,10 @@ class PosteriorFigures:
 
     def plot_weights(self, ax: "Axes | None" = None) -> "Axes":
         """Component weights: the estimate and its standard error beside the posterior."""
-        from bayesgmm.comparison import figures
+        from bayesgmm.comparison import posterior_figures
 
         check_is_fitted(self, "both_")
-        return figures.weights(self.both_, ax)
+        return posterior_figures.weights(self.both_, ax)
 
     def plot_clouds(self, column: str | None = None, *, fig: "Figure | None" = None) -> "Panels":
         """The bootstrap of the maximum-likelihood estimate over the posterior, by component.
@@ -197,8 +200,95 @@ class PosteriorFigures:
             InputError: no such column; a program whose components are not normal; a fit that
                 cannot be resampled.
         """
-        from bayesgmm.comparison import figures
+        from bayesgmm.comparison import posterior_figures
 
         check_is_fitted(self, "both_")
         refits = self.both_.resampled or self.bootstrap()
-        return figures.clouds(self.both_, refits, column, fig)
+        return posterior_figures.clouds(self.both_, refits, column, fig)
+
+    def plot_memberships(
+        self, rows: "ArrayLike | None" = None, *, level: float = 0.95, ax: "Axes | None" = None
+    ) -> "Axes":
+        """Single rows' probabilities of each component, with intervals.
+
+        Args:
+            rows: numbers of fitted rows, counted from 0; the ten least certain by default.
+            level: mass of the intervals.
+            ax: axes to draw on.
+
+        Raises:
+            InputError: no such row; a level that is not between 0 and 1.
+        """
+        from bayesgmm.comparison import posterior_figures
+
+        check_is_fitted(self, "both_")
+        return posterior_figures.memberships(self.both_, rows, level, ax)
+
+    def plot_co_clustering(self, ax: "Axes | None" = None) -> "Axes":
+        """The probability that two rows belong together, in the order of `partition()`.
+
+        Of more than 1000 rows evenly spaced ones are shown. It does not depend on labels.
+
+        Raises:
+            InputError: there are too many rows for a matrix of them.
+        """
+        from bayesgmm.comparison import posterior_figures
+
+        check_is_fitted(self, "both_")
+        return posterior_figures.co_clustering(self.both_, ax)
+
+    def plot_relabelling(self, name: str | None = None, *, fig: "Figure | None" = None) -> "Panels":
+        """A parameter of every component before its labels were put right, and after it.
+
+        Args:
+            name: a column, whose means are shown, "weights", or a site of the program with one
+                number for each component; the first column by default.
+            fig: an empty figure to draw on.
+
+        Returns:
+            Axes (2, 2): as sampled above relabelled, draws left of densities.
+
+        Raises:
+            InputError: nothing of that name.
+        """
+        from bayesgmm.comparison import posterior_figures
+
+        check_is_fitted(self, "both_")
+        return posterior_figures.relabelling(self.both_, name, fig)
+
+    def plot_occupied(self, ax: "Axes | None" = None) -> "Axes":
+        """How many components hold rows, prior beside posterior.
+
+        Raises:
+            InputError: the fit was loaded without its program; a prior that cannot be drawn.
+        """
+        from bayesgmm.comparison import posterior_figures
+
+        check_is_fitted(self, "both_")
+        return posterior_figures.occupied(self.both_, ax)
+
+    def plot_predictive(self, column: str | None = None, *, ax: "Axes | None" = None) -> "Axes":
+        """A column of data sets that the posterior predicts, and of the data, by ArviZ.
+
+        Args:
+            column: the first by default.
+            ax: axes to draw on.
+
+        Raises:
+            InputError: no such column; as `sample`.
+        """
+        from bayesgmm.comparison import posterior_figures
+
+        check_is_fitted(self, "both_")
+        rng, _ = generator(self.random_state)
+        return posterior_figures.predictive(self.both_, rng, column, ax)
+
+    def plot_loo(self, ax: "Axes | None" = None) -> "Axes":
+        """The log predictive density of every row when it is left out.
+
+        Rows whose Pareto k-hat is above its limit are marked: see `reloo`.
+        """
+        from bayesgmm.comparison import posterior_figures
+
+        check_is_fitted(self, "both_")
+        return posterior_figures.loo(self.both_, ax)

@@ -8,13 +8,20 @@ returns an array of axes. Without one of them a new figure of pyplot's is made, 
 from bayesgmm.plots.canvas import figure_of, new_figure, outside_pyplot
 from bayesgmm.plots.clouds import clouds
 from bayesgmm.plots.clusters import clusters
+from bayesgmm.plots.co_clustering import co_clustering
 from bayesgmm.plots.convergence import convergence
 from bayesgmm.plots.criteria import criteria_by_k, families_by_k
 from bayesgmm.plots.density import Curve, Surface, density_grid, density_line, density_plane
 from bayesgmm.plots.export import figure_png, figure_svg
 from bayesgmm.plots.histogram import histogram
+from bayesgmm.plots.loo import loo_by_row
+from bayesgmm.plots.memberships import memberships
+from bayesgmm.plots.occupied import occupied
 from bayesgmm.plots.pairs import pair_grid
 from bayesgmm.plots.plane import plane
+from bayesgmm.plots.predictive import predictive
+from bayesgmm.plots.programs import programs
+from bayesgmm.plots.relabelling import relabelling
 from bayesgmm.plots.style import component_colours
 from bayesgmm.plots.triangle import MOST_COLUMNS
 from bayesgmm.plots.uncertainty import uncertainty
@@ -26,6 +33,7 @@ __all__ = [
     "Surface",
     "clouds",
     "clusters",
+    "co_clustering",
     "component_colours",
     "convergence",
     "criteria_by_k",
@@ -37,10 +45,16 @@ __all__ = [
     "figure_png",
     "figure_svg",
     "histogram",
+    "loo_by_row",
+    "memberships",
     "new_figure",
+    "occupied",
     "outside_pyplot",
     "pair_grid",
     "plane",
+    "predictive",
+    "programs",
+    "relabelling",
     "uncertainty",
     "weights",
 ]

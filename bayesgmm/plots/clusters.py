@@ -26,6 +26,7 @@ def clusters(
     weights: ArrayLike | None = None,
     columns: Sequence[str] | None = None,
     row_weights: ArrayLike | None = None,
+    estimate: str | None = None,
     posterior_weights: ArrayLike | None = None,
     posterior_means: ArrayLike | None = None,
     posterior_covariances: ArrayLike | None = None,
@@ -42,6 +43,7 @@ def clusters(
         weights: (k,) maximum-likelihood weights; by default the shares of the labels.
         columns: names of the d columns.
         row_weights: (n,) weights of the rows.
+        estimate: what the estimate is called, if not ML.
         posterior_weights: (s, k) draws; only the density of a single column needs them.
         posterior_means: (s, k, d) draws.
         posterior_covariances: (s, k, d, d) draws.
@@ -63,6 +65,7 @@ def clusters(
             np.asarray(means)[:, 0],
             np.sqrt(np.asarray(covariances)[:, 0, 0]),
             row_weights=row_weights,
+            estimate=estimate or "ML",
             posterior_density=band,
             grid=grid,
             column=None if columns is None else columns[0],
@@ -76,6 +79,7 @@ def clusters(
             covariances,
             columns=columns,
             row_weights=row_weights,
+            estimate=estimate or "maximum likelihood",
             posterior_means=posterior_means,
             posterior_covariances=posterior_covariances,
             ax=ax,
@@ -88,6 +92,7 @@ def clusters(
         weights=mass,
         columns=columns,
         row_weights=row_weights,
+        estimate=estimate or "maximum likelihood",
         posterior_means=posterior_means,
         posterior_covariances=posterior_covariances,
         fig=fig,

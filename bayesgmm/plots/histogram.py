@@ -30,6 +30,7 @@ def histogram(
     sds: ArrayLike,
     *,
     row_weights: ArrayLike | None = None,
+    estimate: str = "ML",
     posterior_density: ArrayLike | None = None,
     grid: ArrayLike | None = None,
     column: str | None = None,
@@ -44,6 +45,7 @@ def histogram(
         means: (k,) maximum-likelihood means.
         sds: (k,) maximum-likelihood standard deviations.
         row_weights: (n,); counts, if x are classes.
+        estimate: what the density is called.
         posterior_density: (s, g) densities of posterior draws on `grid`, shown as their mean and
             a pointwise 95 % band.
         grid: (g,) where the densities are drawn; needed with `posterior_density`.
@@ -58,6 +60,7 @@ def histogram(
     points = np.linspace(low, high, GRID) if grid is None else np.asarray(grid, dtype=np.float64)
     draw_bars(ax, rows, edges, row_weights)
     handles = draw_densities(ax, points, weights, means, sds)
+    handles[0].set_label(f"{estimate} density")
     _number(ax, points, component_densities(points, weights, means, sds))
     if posterior_density is not None:
         handles += draw_band(ax, points, np.asarray(posterior_density, dtype=np.float64))
@@ -98,7 +101,6 @@ def draw_densities(
         dashes = "--" if style.linestyle == "-" else style.linestyle
         ax.plot(grid, part, color=style.colour, linestyle=dashes, linewidth=thin, zorder=3)
     (line,) = ax.plot(grid, parts.sum(axis=0), color=ink.text, linewidth=linewidth, zorder=4)
-    line.set_label("ML density")
     return [line, Line2D([], [], color=ink.muted, linestyle="--", label="its components")]
 
 

@@ -25,6 +25,7 @@ def pair_grid(
     weights: ArrayLike | None = None,
     columns: Sequence[str] | None = None,
     row_weights: ArrayLike | None = None,
+    estimate: str = "maximum likelihood",
     posterior_means: ArrayLike | None = None,
     posterior_covariances: ArrayLike | None = None,
     fig: Figure | None = None,
@@ -41,6 +42,7 @@ def pair_grid(
         weights: (k,) maximum-likelihood weights; by default the shares of the labels.
         columns: names of the d columns.
         row_weights: (n,) weights of the rows.
+        estimate: what the solid ellipses are called.
         posterior_means: (s, k, d) draws.
         posterior_covariances: (s, k, d, d) draws.
         fig: an empty figure to draw on.
@@ -62,7 +64,7 @@ def pair_grid(
             _diagonal(ax, scene, int(row), mass)
         else:
             _panel(ax, scene, int(column), int(row), crowded)
-    explain(axes, scene_handles(scene), d)
+    explain(axes, scene_handles(axes[0, 0], scene, estimate), d)
     return axes
 
 

@@ -14,7 +14,9 @@ from bayesgmm.plots.ellipses import RADIUS, ellipse_paths
 from bayesgmm.plots.style import (
     DISC,
     MANY_POINTS,
+    Keywords,
     Values,
+    background_style,
     column_names,
     component_styles,
     legend_above,
@@ -35,6 +37,7 @@ def plane(
     *,
     columns: Sequence[str] | None = None,
     row_weights: ArrayLike | None = None,
+    estimate: str = "maximum likelihood",
     posterior_means: ArrayLike | None = None,
     posterior_covariances: ArrayLike | None = None,
     ax: Axes | None = None,
@@ -46,11 +49,12 @@ def plane(
 
     Args:
         X: (n, 2) rows.
-        labels: (n,) component of each row, 0 to k - 1.
+        labels: (n,) component of each row, 0 to k - 1; k for a background.
         means: (k, 2) maximum-likelihood means.
         covariances: (k, 2, 2) maximum-likelihood covariances.
         columns: names of the two columns.
         row_weights: (n,); the area of a point is proportional to its weight.
+        estimate: what the solid ellipses are called.
         posterior_means: (s, k, 2) draws, of which about 50 are shown.
         posterior_covariances: (s, k, 2, 2) draws.
         ax: axes to draw on.
@@ -63,7 +67,7 @@ def plane(
     x_limits, y_limits = scene.limits().tolist()
     x_name, y_name = column_names(columns, 2)
     ax.set(xlabel=x_name, ylabel=y_name, xlim=x_limits, ylim=y_limits)
-    legend_above(ax, scene_handles(scene))
+    legend_above(ax, scene_handles(ax, scene, estimate))
     return ax
 
 
@@ -136,8 +140,10 @@ def draw_scene(ax: Axes, scene: Scene, *, scale: float = 1.0, rasterized: bool =
 def _rows(ax: Axes, scene: Scene, scale: float, rasterized: bool) -> None:
     crowded = len(scene.X) > MANY_POINTS
     area = scale * float(np.clip(18 * (300 / len(scene.X)) ** 0.4, 4, 22))
-    for j, style in enumerate(component_styles(len(scene.means))):
+    for j, style in enumerate((*component_styles(len(scene.means)), background_style(ax))):
         here = scene.labels == j
+        if j == len(scene.means) and not here.any():
+            continue
         ax.scatter(
             scene.X[here, 0],
             scene.X[here, 1],
@@ -177,9 +183,12 @@ def _estimate(ax: Axes, scene: Scene, scale: float) -> None:
         mark_component(ax, scene.means[j, 0], scene.means[j, 1], j, size=DISC * scale)
 
 
-def scene_handles(scene: Scene) -> list[Line2D]:
-    """Legend of solid and thin lines, in the colour of the first component."""
-    (style,) = component_styles(1)
-    solid = Line2D([], [], color=style.colour, linewidth=1.8, label="maximum likelihood, 95 %")
+def scene_handles(ax: Axes, scene: Scene, estimate: str) -> list[Line2D]:
+    """Legend of solid and thin lines, in the colour of the first component, and a background."""
+    (style,), behind = component_styles(1), background_style(ax)
+    solid = Line2D([], [], color=style.colour, linewidth=1.8, label=f"{estimate}, 95 %")
     thin = Line2D([], [], color=style.colour, linewidth=6, alpha=0.3, label="posterior draws")
-    return [solid] if scene.posterior is None else [solid, thin]
+    look: Keywords = dict(marker=behind.marker, color=behind.colour, linestyle="none")
+    grey = Line2D([], [], label="background", markersize=5, **look)
+    shown = [True, scene.posterior is not None, bool((scene.labels == len(scene.means)).any())]
+    return [handle for handle, show in zip([solid, thin, grey], shown, strict=True) if show]

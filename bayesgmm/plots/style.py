@@ -69,6 +69,17 @@ def component_styles(k: int) -> tuple[ComponentStyle, ...]:
     )
 
 
+def background_style(ax: Axes) -> ComponentStyle:
+    """How a background, which is no component, is drawn on `ax`."""
+    return ComponentStyle(shades(ax).muted, "X", ":")
+
+
+def membership_styles(ax: Axes, k: int, *, background: bool) -> tuple[ComponentStyle, ...]:
+    """Styles of k components, of which the last may be a background."""
+    own = component_styles(k - background)
+    return (*own, background_style(ax)) if background else own
+
+
 def component_colours(k: int) -> tuple[str, ...]:
     """Colours of `k` components, the same in every figure."""
     return tuple(style.colour for style in component_styles(k))

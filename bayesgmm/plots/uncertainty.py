@@ -17,6 +17,7 @@ from bayesgmm.plots.style import (
     component_styles,
     legend_above,
     mark_component,
+    membership_styles,
     mixed,
     shades,
 )
@@ -31,6 +32,7 @@ def uncertainty(
     probabilities: ArrayLike,
     *,
     columns: Sequence[str] | None = None,
+    background: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
     """Rows coloured by their most probable component, large where that is uncertain.
@@ -43,6 +45,7 @@ def uncertainty(
         X: (n, d) rows, of which the first two columns are shown, or (n,).
         probabilities: (n, k) membership probabilities.
         columns: names of the columns.
+        background: whether the last component is one.
         ax: axes to draw on.
     """
     rows, p = np.asarray(X, dtype=np.float64), np.asarray(probabilities, dtype=np.float64)
@@ -50,14 +53,17 @@ def uncertainty(
     names = column_names(columns, rows.shape[1])
     if rows.shape[1] == 1:
         ax = axes_or_new(ax)
-        _curves(ax, rows[:, 0], p)
+        styles = membership_styles(ax, p.shape[1], background=background)
+        _curves(ax, rows[:, 0], p, styles)
         ax.set(xlabel=names[0], ylabel="membership probability", ylim=(-0.03, 1.08))
         ax.set_yticks([0, 0.25, 0.5, 0.75, 1])
+        legend_above(ax, _background(styles) if background else [])
     else:
         ax = axes_or_new(ax, 5.2, 4.2)
-        _points(ax, rows, p)
+        styles = membership_styles(ax, p.shape[1], background=background)
+        _points(ax, rows, p, styles)
         ax.set(xlabel=names[0], ylabel=names[1])
-        legend_above(ax, _legend(ax, p.shape[1]))
+        legend_above(ax, _legend(ax, p.shape[1]) + (_background(styles) if background else []))
     return ax
 
 
@@ -67,11 +73,10 @@ def entropy_bits(probabilities: ArrayLike) -> Values:
     return np.asarray(-(p * np.log2(np.where(p > 0, p, 1.0))).sum(axis=-1))
 
 
-def _points(ax: Axes, X: Values, probabilities: Values) -> None:
+def _points(ax: Axes, X: Values, probabilities: Values, styles: Sequence[ComponentStyle]) -> None:
     """Each component's rows, its most uncertain ones on top."""
     doubt = np.clip(entropy_bits(probabilities), 0.0, 1.0)
     ranked = np.argsort(-probabilities, axis=1, kind="stable")
-    styles = component_styles(probabilities.shape[1])
     rims = np.array([style.colour for style in styles])[ranked[:, min(1, len(styles) - 1)]]
     for j, style in enumerate(styles):
         here = np.flatnonzero(ranked[:, 0] == j)
@@ -93,13 +98,13 @@ def _area(doubt: Values) -> Values:
     return CERTAIN + (COIN_TOSS - CERTAIN) * doubt
 
 
-def _curves(ax: Axes, x: Values, probabilities: Values) -> None:
+def _curves(ax: Axes, x: Values, probabilities: Values, styles: Sequence[ComponentStyle]) -> None:
     """The probability of each component along the only column, with a dot for each row."""
     order = np.argsort(x, kind="stable")
-    for j, style in enumerate(component_styles(probabilities.shape[1])):
+    for j, style in enumerate(styles):
         p = probabilities[order, j]
         _curve(ax, x[order], p, style)
-        if p.max() > 0:
+        if p.max() > 0 and style == component_styles(j + 1)[j]:
             plateau = x[order][p >= p.max() - 0.02]
             mark_component(ax, float(np.median(plateau)), float(p.max()), j)
 
@@ -123,3 +128,8 @@ def _legend(ax: Axes, k: int) -> list[Line2D]:
     for handle, name in zip(handles, names, strict=True):
         handle.set_label(name)
     return handles[: 1 if k == 1 else 3]
+
+
+def _background(styles: Sequence[ComponentStyle]) -> list[Line2D]:
+    colour, marker, _ = styles[-1]
+    return [Line2D([], [], linestyle="none", marker=marker, color=colour, label="background")]

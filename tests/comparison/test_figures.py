@@ -7,7 +7,8 @@ from matplotlib.figure import Figure
 
 import bayesgmm as bg
 
-PANELS = ["convergence", "clusters", "uncertainty", "density", "weights"]
+PANELS = ["convergence", "clusters", "uncertainty", "density", "weights", "memberships"]
+PANELS += ["co_clustering", "occupied", "predictive", "loo"]
 
 
 @pytest.mark.parametrize("name", PANELS)
@@ -50,3 +51,38 @@ def test_components_that_are_not_normal_have_densities_of_all_columns_only() -> 
     assert legend.get_texts()[0].get_text() == "Gaussian EM: 50, 80, 95 %"
     with pytest.raises(bg.InputError, match="'student_t' has components that are not normal"):
         fit.plot_density("x1")
+
+
+def test_sampled_labels_are_those_before_the_relabelling(faithful_fit: bg.BayesianMixture) -> None:
+    swapped = faithful_fit.relabel(by="-weights")
+    for name in ("weights", "waiting"):
+        before = [fit.plot_relabelling(name)[0, 0].lines[0] for fit in (faithful_fit, swapped)]
+        np.testing.assert_allclose(before[0].get_ydata(), before[1].get_ydata())
+    after = [fit.plot_relabelling("weights")[1, 0].lines[0] for fit in (faithful_fit, swapped)]
+    assert not np.allclose(after[0].get_ydata(), after[1].get_ydata())
+    with pytest.raises(bg.InputError, match="did you mean 'weights'"):
+        faithful_fit.plot_relabelling("weigths")
+
+
+def test_memberships_are_those_of_the_rows_asked_for(faithful_fit: bg.BayesianMixture) -> None:
+    told = faithful_fit.memberships()
+    ax = faithful_fit.plot_memberships([0, 7])
+    bars = [line.get_xdata() for line in ax.lines if np.size(line.get_xdata()) == 2]
+    seen = told.isel(obs_id=[0, 7])
+    ends = np.stack([seen["low"], seen["high"]], axis=-1).reshape(-1, 2)
+    np.testing.assert_allclose(bars, ends[ends[:, 1] >= 0.005])
+    unsure = [int(text.get_text()) for text in faithful_fit.plot_memberships().get_yticklabels()]
+    assert unsure == told["entropy"].argsort()[::-1][:10].values.tolist()
+    for rows, message in (([272], "no row 272"), ([-1], "no row -1"), ([0.5], "numbers of rows")):
+        with pytest.raises(bg.InputError, match=message):
+            faithful_fit.plot_memberships(rows)
+
+
+def test_occupied_bars_are_the_table(faithful_fit: bg.BayesianMixture) -> None:
+    heights = [bar.get_height() for bar in faithful_fit.plot_occupied().patches]
+    np.testing.assert_allclose(heights, faithful_fit.occupied().to_numpy().T.ravel())
+
+
+def test_one_of_several_columns_shows_no_memberships(faithful_fit: bg.BayesianMixture) -> None:
+    with pytest.raises(bg.InputError, match="do not make a plane"):
+        faithful_fit.plot_uncertainty("waiting")

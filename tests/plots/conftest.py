@@ -88,6 +88,38 @@ def _density_grid() -> Figure:
     return plots.figure_of(plots.density_grid(make_mixture(3)["X"], [_curve()] * 3, pairs, **names))
 
 
+def _memberships(k: int) -> Figure:
+    mean = make_memberships(6, k)
+    ends = np.clip(mean - 0.1, 0, 1), np.clip(mean + 0.1, 0, 1)
+    return plots.figure_of(plots.memberships(mean, *ends, rows=[3, 1, 4, 15, 9, 2]))
+
+
+def _co_clustering(k: int) -> Figure:
+    labels = np.repeat(np.arange(k), 5)
+    together = 0.1 + 0.8 * (labels[:, None] == labels)
+    return plots.figure_of(plots.co_clustering(together, labels))
+
+
+def _relabelling(k: int) -> Figure:
+    draws = make_weight_draws(k, 200).reshape(2, 100, k)
+    return plots.figure_of(plots.relabelling(draws[..., ::-1], draws, name="weights"))
+
+
+def _predictive() -> Figure:
+    sets = np.random.default_rng(0).normal(size=(9, 40))
+    return plots.figure_of(plots.predictive(sets[0], sets[1:]))
+
+
+def _loo() -> Figure:
+    elpd, k = np.random.default_rng(0).normal(size=(2, 40))
+    return plots.figure_of(plots.loo_by_row(elpd, k, 0.7))
+
+
+def _programs() -> Figure:
+    names, numbers = ["a", "b", "c"], ([0, 3, 9], [np.nan, 2, 5], [0.8, 0.2, np.nan])
+    return plots.figure_of(plots.programs(names, *numbers, undecided=[False, False, True]))
+
+
 # Every public figure as a function of the number of components.
 FIGURES: dict[str, Callable[[int], Figure]] = {
     "convergence": lambda k: plots.figure_of(
@@ -113,6 +145,15 @@ FIGURES: dict[str, Callable[[int], Figure]] = {
     "density line": lambda k: plots.figure_of(
         plots.density_line(make_mixture(1, k)["X"][:, 0], _curve())
     ),
+    "memberships": _memberships,
+    "co-clustering": _co_clustering,
+    "relabelling": _relabelling,
+    "occupied": lambda k: plots.figure_of(
+        plots.occupied(np.full(k, 1 / k), make_memberships(1, k)[0])
+    ),
+    "predictive": lambda k: _predictive(),
+    "loo": lambda k: _loo(),
+    "programs": lambda k: _programs(),
     "weights": lambda k: plots.figure_of(
         plots.weights(np.full(k, 1 / k), np.full(k, 0.03), make_weight_draws(k))
     ),

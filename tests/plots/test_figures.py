@@ -14,7 +14,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from bayesgmm import plots
-from bayesgmm.plots.style import PALETTE
+from bayesgmm.plots.style import PALETTE, luminance
 
 Draw = Callable[[int], Figure]
 
@@ -43,11 +43,21 @@ def test_every_axes_that_shows_data_is_labelled(draw: Draw) -> None:
     assert any(ax.get_ylabel() for ax in fig.axes)
 
 
-@pytest.mark.parametrize("name", ["clusters", "pairs", "histogram", "weights", "curves", "clouds"])
+COLOURED = ["clusters", "pairs", "histogram", "weights", "curves", "memberships", "relabelling"]
+
+
+@pytest.mark.parametrize("name", COLOURED)
 def test_component_has_one_colour_in_all_figures(figures: dict[str, Draw], name: str) -> None:
     used = _drawn_colours(figures[name](3))
     assert {to_rgb(colour) for colour in plots.component_colours(3)} <= used
     assert not {to_rgb(colour) for colour in PALETTE[3:]} & used
+
+
+def test_dark_backgrounds_get_light_ink(draw: Draw) -> None:
+    with plt.style.context("dark_background"):
+        fig = draw(3)
+    text = [label for ax in fig.axes for label in (ax.xaxis.label, ax.yaxis.label)]
+    assert all(luminance(label.get_color()) > 0.7 for label in text if label.get_text())
 
 
 def test_callers_arrays_are_unchanged(

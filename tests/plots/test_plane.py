@@ -7,6 +7,7 @@ from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_rgb
 
 from bayesgmm.plots import component_colours, plane
+from bayesgmm.plots.style import LIGHT
 
 Mixture = Callable[..., dict[str, Any]]
 
@@ -86,3 +87,15 @@ def test_component_without_rows_is_still_drawn(mixture: Mixture) -> None:
 def test_given_axes_are_drawn_on_and_returned(mixture: Mixture) -> None:
     first = plane(**mixture(2))
     assert plane(**mixture(2), ax=first) is first
+
+
+def test_background_is_grey_and_named(mixture: Mixture) -> None:
+    fit = mixture(2, 2)
+    fit["labels"][:5] = 2
+    ax = plane(**fit)
+    grey = _points(ax)[-1]
+    np.testing.assert_array_equal(grey.get_offsets(), fit["X"][fit["labels"] == 2])
+    np.testing.assert_allclose(grey.get_facecolor()[0, :3], to_rgb(LIGHT.muted))
+    legend = ax.get_legend()
+    assert legend is not None
+    assert legend.get_texts()[-1].get_text() == "background"

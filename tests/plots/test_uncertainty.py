@@ -4,6 +4,7 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib.collections import PathCollection
+from matplotlib.colors import to_hex
 
 from bayesgmm.plots import component_colours, uncertainty
 from bayesgmm.plots.uncertainty import entropy_bits
@@ -48,3 +49,16 @@ def test_component_of_no_weight_has_no_rows(mixture: Mixture) -> None:
     p = np.tile([1.0, 0.0], (60, 1))
     for d in (1, 2):
         assert uncertainty(mixture(d)["X"], p).get_ylabel()
+
+
+@pytest.mark.parametrize("d", [1, 2])
+def test_background_is_grey_and_named(mixture: Mixture, d: int) -> None:
+    p = np.tile([0.1, 0.2, 0.7], (60, 1))
+    ax = uncertainty(mixture(d)["X"], p, background=True)
+    legend = ax.get_legend()
+    assert legend is not None
+    assert legend.get_texts()[-1].get_text() == "background"
+    used = {line.get_color() for line in ax.lines} | {
+        to_hex(colour) for c in ax.collections for colour in c.get_facecolor()
+    }
+    assert component_colours(3)[2].lower() not in {str(colour).lower() for colour in used}

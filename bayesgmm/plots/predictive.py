@@ -1,0 +1,61 @@
+"""Data sets that the posterior predicts, beside the data."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike
+
+from bayesgmm.plots.canvas import axes_or_new
+from bayesgmm.plots.histogram import BAND_CENTRE
+from bayesgmm.plots.style import legend_above, shades
+
+
+def predictive(
+    x: ArrayLike, replicated: ArrayLike, *, column: str | None = None, ax: Axes | None = None
+) -> Axes:
+    """Kernel densities of replicated data sets and of the data, by ArviZ's `plot_ppc_dist`.
+
+    Args:
+        x: (n,) the data.
+        replicated: (s, n) data sets that the posterior predicts.
+        column: name of the column.
+        ax: axes to draw on.
+    """
+    import xarray as xr
+    from arviz_plots import plot_ppc_dist
+    from arviz_plots.plot_collection import PlotCollection
+
+    ax, sets = axes_or_new(ax), np.asarray(replicated, dtype=np.float64)
+    drawn = xr.Dataset({"X": (("sample", "row"), sets)})
+    data = xr.Dataset({"X": (("row",), np.asarray(x, dtype=np.float64))})
+    groups = {"posterior_predictive": drawn.rename(sample="draw"), "observed_data": data}
+    own = {"/": xr.Dataset({"figure": _boxed(ax.figure)}), "plot": xr.Dataset({"X": _boxed(ax)})}
+    place = PlotCollection(
+        drawn, xr.DataTree.from_dict(own), aes={"overlay_ppc": ["sample"]}, backend="matplotlib"
+    )
+    plot_ppc_dist(
+        xr.DataTree.from_dict(groups),
+        sample_dims=["draw"],
+        num_samples=len(sets),
+        kind="kde",
+        plot_collection=place,
+        visuals={
+            "predictive_dist": {"color": BAND_CENTRE, "alpha": 0.3, "width": 0.8},
+            "observed_dist": {"color": shades(ax).text, "width": 2.0},
+            "title": False,
+            "remove_axis": False,
+        },
+    )
+    ax.set(xlabel="x" if column is None else column, ylabel="density")
+    ax.set_ylim(bottom=0.0)
+    told = f"{len(sets)} predicted data sets"
+    line = Line2D([], [], color=BAND_CENTRE, linewidth=0.8, label=told)
+    legend_above(ax, [Line2D([], [], color=shades(ax).text, linewidth=2.0, label="data"), line])
+    return ax
+
+
+def _boxed(value: object) -> tuple[tuple[()], np.ndarray]:
+    """A single object as xarray keeps it."""
+    box = np.empty((), dtype=np.object_)
+    box[()] = value
+    return (), box
