@@ -1,10 +1,12 @@
 """How Sphinx builds the site; what a page needs is in the build, and nothing is fetched."""
 
+import re
 import shutil
 import sys
 from pathlib import Path
 
 from sphinx.application import Sphinx
+from sphinx.domains.python import PyObject
 
 import bayesgmm
 
@@ -72,5 +74,19 @@ def copy_notebooks(app: Sphinx, config: object) -> None:
     shutil.copytree(HERE.parent / "notebooks", copies, ignore=shutil.ignore_patterns(".*"))
 
 
+def keep_underscores(
+    app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]
+) -> None:
+    """Names such as `means_` in a list of attributes, where reST would read a reference."""
+    for place, line in enumerate(lines):
+        if line.startswith(":ivar "):
+            names, rest = line[1:].split(":", 1)
+            lines[place] = f":{re.sub(r'_(?=,|$)', r'\\_', names)}:{rest}"
+
+
 def setup(app: Sphinx) -> None:
     app.connect("config-inited", copy_notebooks)
+    app.connect("autodoc-process-docstring", keep_underscores, priority=900)
+    for field in PyObject.doc_field_types:
+        if field.name == "variable":
+            field.label = "Attributes"

@@ -102,7 +102,7 @@ class ProgramComparison:
 
     @cached_property
     def stacking_weights(self) -> Float[np.ndarray, " m"]:
-        """One for each of `usable`: with them their predictive densities predict best together.
+        """One for each of `usable`, with which their predictive densities predict best together.
 
         They maximise the mean log of the weighted sum of the densities of rows left out (Yao et al.
         2018).

@@ -204,7 +204,7 @@ class BayesianMixture(PosteriorFigures, Columns, DensityMixin, ClusterMixin, Bas
 
     @property
     def loo_(self) -> Loo:
-        """Leave-one-out predictive density: elpd, its standard error, p_loo, Pareto k.
+        """Leave-one-out predictive density, with elpd, its standard error, p_loo and Pareto k.
 
         By smoothed importance weights (PSIS), after moment matching for the few rows that ask for
         it; `n_bad` rows remain unreliable, see `reloo` and `kfold`.
