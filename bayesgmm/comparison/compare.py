@@ -30,10 +30,9 @@ from bayesgmm.comparison.words import (
     distance,
     fixed,
     number,
-    shortened,
 )
 from bayesgmm.data.errors import InputError
-from bayesgmm.data.lines import LEAST_NAME, WIDTH, wrapped
+from bayesgmm.data.lines import fitting, wrapped
 from bayesgmm.data.plain import plain
 from bayesgmm.data.randomness import generator, own_generator
 from bayesgmm.data.ranges import component_range
@@ -242,7 +241,7 @@ class Comparison:
         columns = counted(len(table.columns), "column")
         told = f": {rows} x {columns} | {model_label(first)} | {starts} EM starts | {how}"
         return [
-            *wrapped([f"{shortened(table.name, max(LEAST_NAME, WIDTH - len(told)))}{told}"]),
+            *wrapped([f"{fitting(table.name, told)}{told}"]),
             "dAIC .. dLOO: distance from the best row on the -2 log scale; 0 = best (*)",
         ]
 

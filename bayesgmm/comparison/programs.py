@@ -26,10 +26,9 @@ from bayesgmm.comparison.words import (
     fixed,
     listed,
     number,
-    shortened,
 )
 from bayesgmm.data.errors import InputError
-from bayesgmm.data.lines import LEAST_NAME, WIDTH, wrapped
+from bayesgmm.data.lines import LEAST_NAME, WIDTH, fitting, shortened, wrapped
 from bayesgmm.data.plain import plain
 from bayesgmm.data.scalars import whole
 from bayesgmm.data.table import Table, check_counts
@@ -205,7 +204,7 @@ class ProgramComparison:
         count = counted(len(table.columns), "column")
         told = f": {rows} x {count} | {len(self.fits)} programs | {INFERENCES[posterior.inference]}"
         return [
-            *wrapped([f"{shortened(table.name, max(LEAST_NAME, WIDTH - len(told)))}{told}"]),
+            *wrapped([f"{fitting(table.name, told)}{told}"]),
             "dLOO: distance from the best program on the -2 log scale; 0 = best (*)",
             "weight: of the predictive density in stacking; bad: rows whose LOO is unreliable",
         ]

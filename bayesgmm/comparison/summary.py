@@ -14,8 +14,8 @@ from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.parameters import Parameter, parameters
 from bayesgmm.comparison.tables import Column, Name, by_column, grouped, heading
 from bayesgmm.comparison.verdicts import MOST_REFITS
-from bayesgmm.comparison.words import INFERENCES, counted, fixed, listed, number, shortened
-from bayesgmm.data.lines import LEAST_NAME, WIDTH, wrapped
+from bayesgmm.comparison.words import INFERENCES, counted, fixed, listed, number
+from bayesgmm.data.lines import fitting, wrapped
 from bayesgmm.data.plain import plain
 from bayesgmm.gaussian.families import family_label
 
@@ -284,7 +284,7 @@ def headline(both: Both) -> list[str]:
         f"BayesianMixture({k}), ",
         f", {model_label(both)}: {posterior.verdict.name.upper()}",
     )
-    name = shortened(both.problem.table.name, max(LEAST_NAME, WIDTH - len(what + how)))
+    name = fitting(both.problem.table.name, what + how)
     return [
         f"{what}{name}{how}",
         _quality(posterior),

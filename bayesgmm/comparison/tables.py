@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from bayesgmm.comparison.words import counted, shortened
-from bayesgmm.data.lines import WIDTH
+from bayesgmm.comparison.words import counted
+from bayesgmm.data.lines import WIDTH, shortened
 from bayesgmm.ml.places import SHARED
 
 LEAST_LABEL = 11

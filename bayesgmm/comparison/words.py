@@ -55,18 +55,6 @@ def columns(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def shortened(text: str, width: int) -> str:
-    """The text, with an ellipsis for its middle where it is longer than the width.
-
-    Names that differ in their ends stay apart.
-
-    >>> shortened("sepal_length", 9), shortened("waiting", 9)
-    ('sep...gth', 'waiting')
-    """
-    kept = width - 3
-    return text if len(text) <= width else f"{text[: (kept + 1) // 2]}...{text[-(kept // 2) :]}"
-
-
 def counted(n: int | float, noun: str) -> str:
     """ "1 row", "2 rows"."""
     return f"{n:g} {noun}" if n == 1 else f"{n:,.0f} {noun}s"

@@ -15,6 +15,7 @@ from jaxtyping import Float
 from numpy.random import Generator
 
 from bayesgmm.data.errors import InputError
+from bayesgmm.data.lines import fitting
 from bayesgmm.data.plain import plain
 from bayesgmm.data.randomness import generator
 from bayesgmm.data.ranges import component_range
@@ -104,8 +105,12 @@ class LikelihoodRatios(Told):
     def lines(self) -> list[str]:
         """One row for each test."""
         label = family_label(self.covariance_type, self.d)
-        head = f"{self.name}: {label}, likelihood ratio of k against k + 1"
-        lines = [head, "", "   k  2 log ratio   p-value  +- error  simulated"]
+        head = f": {label}, likelihood ratio of k against k + 1"
+        lines = [
+            f"{fitting(self.name, head)}{head}",
+            "",
+            "   k  2 log ratio   p-value  +- error  simulated",
+        ]
         lines += [
             f"{t.n_components:4} {t.statistic:12.2f} {t.p_value:9.3f} {t.p_error:9.3f} "
             f"{len(t.null):10}"

@@ -8,6 +8,7 @@ import numpy as np
 
 from bayesgmm.data.choices import CRITERIA
 from bayesgmm.data.errors import InputError, unknown
+from bayesgmm.data.lines import fitting
 from bayesgmm.data.plain import plain
 from bayesgmm.data.randomness import generator
 from bayesgmm.data.ranges import component_range
@@ -152,11 +153,11 @@ class Selection(Told):
         ks = sorted({cell.n_components for cell in self.cells})
         best = self._best_value
         label = self.criterion.upper()
-        head = f"{self.name}: {label} as the distance from the best, {best:.1f}; 0 = best (*)"
+        head = f": {label} as the distance from the best, {best:.1f}; 0 = best (*)"
         if not self.fitted:
-            head = f"{self.name}: {label}, of which no cell has any"
+            head = f": {label}, of which no cell has any"
         at = {(cell.covariance_type, cell.n_components): cell for cell in self.cells}
-        lines = [head]
+        lines = [f"{fitting(self.name, head)}{head}"]
         for first in range(0, len(ks), KS_ABREAST):
             some = ks[first : first + KS_ABREAST]
             lines += ["", "k =  " + "".join(f"{k:>7} " for k in some)]

@@ -6,7 +6,7 @@ import pytest
 
 import bayesgmm as bg
 from bayesgmm.comparison.tables import Name, by_column, grouped
-from bayesgmm.data.lines import WIDTH
+from bayesgmm.data.lines import WIDTH, fitting
 
 NAMES = [["a", "b", "c"], [f"the_{name}_of_the_petal_in_millimetres" for name in "abc"]]
 
@@ -45,3 +45,9 @@ def test_a_table_leaves_out_cells_before_two_names_look_alike() -> None:
     text = "\n".join(grouped(rows, {1: "1 (9 rows)"}, columns, columns[:1]))
     assert wide not in text
     assert "petal" in text
+
+
+def test_a_long_name_leaves_room_for_the_rest_of_its_line() -> None:
+    rest = ": BIC as the distance from the best"
+    assert fitting("n" * 200, rest) + rest == f"{'n' * 21}...{'n' * 21}{rest}"
+    assert fitting("galaxies", "x" * 200) == "galaxies"
