@@ -1,6 +1,6 @@
 # Two commands work from a bare clone: `make demo` and `make test`.
 .DEFAULT_GOAL := help
-.PHONY: help demo test check notebooks docs benchmark calibration sbc clean
+.PHONY: help demo test check notebooks docs pages benchmark calibration sbc clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -30,6 +30,9 @@ notebooks: $(TEST_STAMP)  ## execute the notebooks in place, figures included
 docs: $(TEST_STAMP)  ## build the documentation into docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html
 	@echo "The documentation is in docs/_build/html/index.html"
+
+pages: $(TEST_STAMP)  ## run the documentation's code, and write what it prints and draws into its pages
+	$(BIN)/python docs/blocks.py docs/*.md docs/api/*.md docs/coming-from/*.md docs/guides/*.md
 
 benchmark: $(TEST_STAMP)  ## how long a user waits, EM, bootstrap, grid, gradient and posterior take; beside peers
 	$(BIN)/python benchmarks/end_to_end.py

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 import matplotlib.pyplot as plt
 import pytest
 
-from docs.blocks import BLOCK, codes, run_page
+from docs.blocks import BLOCK, codes, renewed, run_page
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -29,6 +29,33 @@ def test_every_block_of_a_page_runs(
     monkeypatch.chdir(tmp_path)
     run_page(page)
     plt.close("all")
+
+
+def test_what_a_block_prints_and_draws_goes_below_it(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```python\nx = 6 * 7\nprint(x)\n```\n\n```text\nold\n```\n\n"
+        "```python\nx += 1\n```\n\n![drawn](x.png)\n"
+    )
+    drawn: list[Path] = []
+    assert "print(x)\n```\n\n```text\n42\n```\n" in renewed(page, drawn.append)
+    assert drawn == [tmp_path / "x.png"]
+
+
+def test_an_error_in_a_block_names_its_page_and_line(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# Title\n\n```python\nx = 1\n1 / 0\n```\n")
+    with pytest.raises(ZeroDivisionError) as failed:
+        run_page(page)
+    last = failed.traceback[-1]
+    assert (Path(str(last.path)), last.lineno + 1) == (page, 5)
+
+
+def test_a_command_that_fails_is_an_error(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```sh\nbayesgmm show nowhere.nc\n```\n")
+    with pytest.raises(RuntimeError, match="status 2"):
+        run_page(page)
 
 
 def test_make_targets_exist() -> None:
