@@ -4,7 +4,6 @@ A refit sees every row, but those left out weigh nothing: the prior constants st
 whole fit, as in importance sampling, and every refit shares the compiled sampler.
 """
 
-import html
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,6 +21,7 @@ from bayesgmm.bayes.loo import BLOCK_BYTES, REFITTED, Loo, good_k, replaced, smo
 from bayesgmm.bayes.posterior import Posterior
 from bayesgmm.bayes.settings import Settings
 from bayesgmm.data.errors import InputError
+from bayesgmm.data.notebook import shown
 from bayesgmm.data.randomness import own_generator
 from bayesgmm.gaussian.precision import float64
 from bayesgmm.ml.optima import MaximumLikelihood
@@ -79,7 +79,7 @@ class KFold:
         return str(self)
 
     def _repr_html_(self) -> str:
-        return "<br>".join(html.escape(line) for line in str(self).splitlines())
+        return shown(str(self).splitlines(), "", [])
 
 
 def kfold(

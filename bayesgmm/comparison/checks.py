@@ -1,6 +1,5 @@
 """Do replicated data look like the data? The table of a predictive check, and its sentence."""
 
-import html
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -8,9 +7,10 @@ import numpy as np
 
 from bayesgmm.bayes.checks import STATISTICS, check
 from bayesgmm.comparison.both import Both
-from bayesgmm.comparison.tables import Column, Row, grouped
+from bayesgmm.comparison.tables import Column, Row, grouped, grouped_html
 from bayesgmm.comparison.words import fixed, number
 from bayesgmm.data.lines import wrapped
+from bayesgmm.data.notebook import shown
 from bayesgmm.data.plain import plain
 from bayesgmm.ml.memberships import interval_ends
 
@@ -148,19 +148,22 @@ class PredictiveCheck:
         return str(self)
 
     def _repr_html_(self) -> str:
-        body = self.to_frame().to_html(float_format="{:.4g}".format)
-        return f"<p>{html.escape(self.sentence)}</p>{body}<p>{html.escape(self.note)}</p>"
+        return shown([self.sentence], grouped_html(*self._grouped()), [self.note])
 
     def table(self) -> list[str]:
         """The table as lines of text, column by column."""
+        return grouped(*self._grouped())
+
+    def _grouped(self) -> tuple[list[Row], dict[int, str], list[Column]]:
+        """The rows, what stands above those of each column, and the table's own columns."""
         columns = list(dict.fromkeys(row.column for row in self.rows))
         headings = dict(enumerate(columns))
         rows = [
             Row(columns.index(row.column), f" {row.statistic}", _cells(row)) for row in self.rows
         ]
-        shown = ["data", "mean", "sd", "interval", "tail"]
+        keys = ["data", "mean", "sd", "interval", "tail"]
         names = {"mean": "| mean", "interval": f"{LEVEL:.0%} interval"}
-        return grouped(rows, headings, [Column(name, names.get(name, name)) for name in shown])
+        return rows, headings, [Column(key, names.get(key, key)) for key in keys]
 
 
 def predictive_check(both: Both) -> PredictiveCheck:

@@ -33,6 +33,7 @@ from bayesgmm.comparison.words import (
 )
 from bayesgmm.data.errors import InputError
 from bayesgmm.data.lines import fitting, wrapped
+from bayesgmm.data.notebook import shown
 from bayesgmm.data.plain import plain
 from bayesgmm.data.randomness import generator, own_generator
 from bayesgmm.data.ranges import component_range
@@ -224,9 +225,8 @@ class Comparison:
         return str(self)
 
     def _repr_html_(self) -> str:
-        words = "<br>".join(html.escape(line) for line in self.sentences())
-        head = "<br>".join(html.escape(line) for line in self.header())
-        return f"<p>{head}</p>{self.html_table()}{self.html_weights()}<p>{words}</p>"
+        tables = self.html_table() + self.html_weights()
+        return shown(self.header(), tables, self.sentences())
 
     def header(self) -> list[str]:
         """What was fitted."""

@@ -1,15 +1,15 @@
 """The summary of a maximum-likelihood fit: estimates, how uncertain, and what the starts found."""
 
-import html
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bayesgmm.comparison.tables import Column, Name, by_column, grouped, heading
+from bayesgmm.comparison.tables import Column, Name, Row, by_column, grouped, grouped_html, heading
 from bayesgmm.comparison.words import counted, fixed, number
 from bayesgmm.data.lines import wrapped
+from bayesgmm.data.notebook import shown
 from bayesgmm.data.plain import plain
 from bayesgmm.gaussian.families import family_label
 from bayesgmm.ml.bootstrap import Bootstrap
@@ -119,10 +119,8 @@ class EstimateSummary:
         return str(self)
 
     def _repr_html_(self) -> str:
-        head = "<br>".join(html.escape(line) for line in self.headline())
-        tail = "<br>".join(html.escape(line) for line in self.remarks())
-        body = self.to_frame().to_html(na_rep="-", float_format="{:.4g}".format)
-        return f"<p>{head}</p>{body}<p>{tail}</p>"
+        table = grouped_html(*self._grouped(), self._columns())
+        return shown(self.headline(), table, self.remarks())
 
     def headline(self) -> list[str]:
         """What was fitted, how well, and what the starts found."""
@@ -143,15 +141,22 @@ class EstimateSummary:
         ]
 
     def table(self) -> list[str]:
-        """The table as lines of text."""
+        """The table as lines of text; without the interval where that would be too wide."""
+        columns = self._columns()
+        narrow = [column for column in columns if column.key != "interval"]
+        return grouped(*self._grouped(), columns, narrow)
+
+    def _columns(self) -> list[Column]:
         name = "jackknife" if self.refits and self.refits.kind == "jackknife" else "bootstrap"
         boot = [Column("bar", ""), Column("boot_se", "SE"), Column("boot", f"95% {name}")]
         columns = [Column("ml", "ML"), Column("se", "SE"), Column("interval", "95% interval")]
-        shown = [*columns, *(boot if self.refits else [])]
+        return [*columns, *(boot if self.refits else [])]
+
+    def _grouped(self) -> tuple[list[Row], dict[int, str]]:
+        """The rows in order, and what stands above those of each component."""
         names = [Name(row.place.component, row.place.name, row.place.column) for row in self.rows]
         rows = by_column(names, [_cells(row) for row in self.rows])
-        headings = {row.component: heading(row.component, self.fit.counts) for row in rows}
-        return grouped(rows, headings, shown, [c for c in shown if c.key != "interval"])
+        return rows, {row.component: heading(row.component, self.fit.counts) for row in rows}
 
     def remarks(self) -> list[str]:
         """What is missing and why, what became of the refits, and what to do next."""

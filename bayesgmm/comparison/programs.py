@@ -29,6 +29,7 @@ from bayesgmm.comparison.words import (
 )
 from bayesgmm.data.errors import InputError
 from bayesgmm.data.lines import LEAST_NAME, WIDTH, fitting, shortened, wrapped
+from bayesgmm.data.notebook import shown
 from bayesgmm.data.plain import plain
 from bayesgmm.data.scalars import whole
 from bayesgmm.data.table import Table, check_counts
@@ -189,11 +190,7 @@ class ProgramComparison:
         return str(self)
 
     def _repr_html_(self) -> str:
-        head, words = (
-            "<br>".join(html.escape(line) for line in lines)
-            for lines in (self.header(), self.sentences())
-        )
-        return f"<p>{head}</p>{self.html_table()}<p>{words}</p>"
+        return shown(self.header(), self.html_table(), self.sentences())
 
     def header(self) -> list[str]:
         """What was fitted."""

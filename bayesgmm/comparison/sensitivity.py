@@ -1,6 +1,5 @@
 """How far every parameter follows its prior, and whether the data say otherwise."""
 
-import html
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -11,9 +10,10 @@ from jaxtyping import Float
 from bayesgmm.bayes.sensitivity import log_prior, sensitivities
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.parameters import drawn_parameters
-from bayesgmm.comparison.tables import Column, Row, grouped, heading, row_label
+from bayesgmm.comparison.tables import Column, Row, grouped, grouped_html, heading, row_label
 from bayesgmm.comparison.words import fixed, listed
 from bayesgmm.data.lines import wrapped
+from bayesgmm.data.notebook import shown
 from bayesgmm.data.plain import plain
 from bayesgmm.ml.places import SHARED, Place
 
@@ -137,16 +137,17 @@ class Sensitivity:
         return str(self)
 
     def _repr_html_(self) -> str:
-        tail = "<br>".join(html.escape(line) for line in self.remarks())
-        body = self.to_frame().to_html(float_format="{:.3f}".format)
-        return f"<p>{html.escape(self.sentence)}</p>{body}<p>{tail}</p>"
+        return shown([self.sentence], grouped_html(*self._grouped()), self.remarks())
 
     def table(self) -> list[str]:
         """The table as lines of text."""
+        return grouped(*self._grouped())
+
+    def _grouped(self) -> tuple[list[Row], dict[int, str], list[Column]]:
+        """The rows, what stands above those of each component, and the columns."""
         rows = [Row(row.place.component, _label(row.place), _cells(row)) for row in self.rows]
         headings = {row.component: self._heading(row.component) for row in rows}
-        columns = [Column(name, name) for name in ("prior", "likelihood", "diagnosis")]
-        return grouped(rows, headings, columns)
+        return rows, headings, [Column(name, name) for name in ("prior", "likelihood", "diagnosis")]
 
     def _heading(self, component: int) -> str:
         if component == WHOLE:

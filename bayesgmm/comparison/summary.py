@@ -16,6 +16,7 @@ from bayesgmm.comparison.tables import Column, Name, by_column, grouped, heading
 from bayesgmm.comparison.verdicts import MOST_REFITS
 from bayesgmm.comparison.words import INFERENCES, counted, fixed, listed, number
 from bayesgmm.data.lines import fitting, wrapped
+from bayesgmm.data.notebook import shown
 from bayesgmm.data.plain import plain
 from bayesgmm.gaussian.families import family_label
 
@@ -107,9 +108,7 @@ class Summary:
         return str(self)
 
     def _repr_html_(self) -> str:
-        head = "<br>".join(html.escape(line) for line in headline(self.both))
-        tail = "<br>".join(html.escape(line) for line in self.remarks())
-        return f"<p>{head}</p>{self.html_table()}<p>{tail}</p>"
+        return shown(headline(self.both), self.html_table(), self.remarks())
 
     def table(self) -> list[str]:
         """The table as lines of text; without the bootstrap where that would be too wide."""

@@ -1,5 +1,6 @@
-"""Tables of parameters as text: one heading for each component, columns as wide as their cells."""
+"""Tables of parameters as text and as HTML: one heading for each component."""
 
+import html
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from typing import NamedTuple
@@ -102,6 +103,33 @@ def grouped(
             if row.component == component
         ]
     return text
+
+
+def grouped_html(
+    rows: Sequence[Row], headings: Mapping[int, str], columns: Sequence[Column]
+) -> str:
+    """The same table as HTML, a body for each heading; a cell of several words takes as many."""
+    shown = [column for column in columns if column.key != "bar"]
+    spans = [
+        max((len(row.cells[column.key].split(" ")) for row in rows), default=1) for column in shown
+    ]
+    head = "".join(
+        f'<th scope="col" colspan="{span}">{html.escape(column.heading.lstrip("| "))}</th>'
+        for column, span in zip(shown, spans, strict=True)
+    )
+    bodies = []
+    for component, heading in headings.items():
+        own = [_html_row(row, shown) for row in rows if row.component == component]
+        title = f'<th colspan="{sum(spans) + 1}" scope="rowgroup">{html.escape(heading)}</th>'
+        bodies.append(f'<tbody><tr class="group">{title}</tr>{"".join(own)}</tbody>')
+    return f"<table><thead><tr><td></td>{head}</tr></thead>{''.join(bodies)}</table>"
+
+
+def _html_row(row: Row, columns: Sequence[Column]) -> str:
+    parts = [part for column in columns for part in row.cells[column.key].split(" ")]
+    cells = "".join(f"<td>{html.escape(part)}</td>" for part in parts)
+    kind = ' class="under"' if row.label.startswith("  ") else ""
+    return f'<tr{kind}><th scope="row">{html.escape(row.label.strip())}</th>{cells}</tr>'
 
 
 def _label_width(rows: Sequence[Row], lines: Sequence[str]) -> int:

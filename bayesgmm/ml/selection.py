@@ -147,26 +147,40 @@ class Selection(Told):
             line[ks.index(cell.n_components)] = value - best
         return plots.families_by_k(ks, lines, ax=ax)
 
+    def header(self) -> list[str]:
+        """What the grid shows."""
+        label, best = self.criterion.upper(), self._best_value
+        told = f": {label} as the distance from the best, {best:.1f}; 0 = best (*)"
+        if not self.fitted:
+            told = f": {label}, of which no cell has any"
+        return [f"{fitting(self.name, told)}{told}"]
+
     def lines(self) -> list[str]:
         """The grid as text: the criterion as the distance from the best cell."""
-        types = list(dict.fromkeys(cell.covariance_type for cell in self.cells))
-        ks = sorted({cell.n_components for cell in self.cells})
-        best = self._best_value
-        label = self.criterion.upper()
-        head = f": {label} as the distance from the best, {best:.1f}; 0 = best (*)"
-        if not self.fitted:
-            head = f": {label}, of which no cell has any"
-        at = {(cell.covariance_type, cell.n_components): cell for cell in self.cells}
-        lines = [f"{fitting(self.name, head)}{head}"]
-        for first in range(0, len(ks), KS_ABREAST):
-            some = ks[first : first + KS_ABREAST]
-            lines += ["", "k =  " + "".join(f"{k:>7} " for k in some)]
+        grid, lines = self._grid(), self.header()
+        for first in range(0, grid.shape[1], KS_ABREAST):
+            some = grid.iloc[:, first : first + KS_ABREAST]
+            lines += ["", "k =  " + "".join(f"{k:>7} " for k in some.columns)]
             lines += [
-                f"{self._label(name):5}"
-                + "".join(self._entry(at.get((name, k)), best) for k in some)
-                for name in types
+                f"{name:5}" + "".join(row)
+                for name, row in zip(some.index, some.to_numpy(), strict=True)
             ]
         return [line.rstrip() for line in lines]
+
+    def html_table(self) -> str:
+        """The grid as HTML."""
+        return str(self._grid().to_html(border=0))
+
+    def _grid(self) -> "pd.DataFrame":
+        """Entries of the table, families by numbers of components."""
+        import pandas as pd
+
+        types = list(dict.fromkeys(cell.covariance_type for cell in self.cells))
+        ks = sorted({cell.n_components for cell in self.cells})
+        at = {(cell.covariance_type, cell.n_components): cell for cell in self.cells}
+        best = self._best_value
+        entries = [[self._entry(at.get((name, k)), best) for k in ks] for name in types]
+        return pd.DataFrame(entries, [self._label(name) for name in types], ks)
 
     def sentences(self) -> list[str]:
         """What the grid says."""

@@ -1,9 +1,9 @@
 """What a result that is lines, sentences and a table shows, as text and in a notebook."""
 
-import html
 from typing import TYPE_CHECKING
 
 from bayesgmm.data.lines import wrapped
+from bayesgmm.data.notebook import shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,7 +33,14 @@ class Told:
     def __repr__(self) -> str:
         return str(self)
 
+    def header(self) -> list[str]:
+        """What a notebook shows above the table."""
+        return []
+
+    def html_table(self) -> str:
+        """The table as HTML."""
+        digits = f"{{:.{self.digits}f}}".format
+        return str(self.table.to_html(index=False, na_rep="-", float_format=digits, border=0))
+
     def _repr_html_(self) -> str:
-        tail = "<br>".join(html.escape(line) for line in self.sentences())
-        shown = f"{{:.{self.digits}f}}".format
-        return f"{self.table.to_html(index=False, na_rep='-', float_format=shown)}<p>{tail}</p>"
+        return shown(self.header(), self.html_table(), self.sentences())

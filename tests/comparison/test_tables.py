@@ -1,11 +1,14 @@
 """Tables whose rows can be told apart in 80 columns, whatever the columns are called."""
 
+import html
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
 
 import bayesgmm as bg
-from bayesgmm.comparison.tables import Name, by_column, grouped
+from bayesgmm.comparison.tables import Column, Name, Row, by_column, grouped, grouped_html
 from bayesgmm.data.lines import WIDTH, fitting
 
 NAMES = [["a", "b", "c"], [f"the_{name}_of_the_petal_in_millimetres" for name in "abc"]]
@@ -34,8 +37,6 @@ def test_a_correlation_stands_under_its_second_column_and_names_its_first() -> N
 
 
 def test_a_table_leaves_out_cells_before_two_names_look_alike() -> None:
-    from bayesgmm.comparison.tables import Column, Row
-
     wide = "9" * 60
     rows = [
         Row(1, f" length_of_the_{part}_in_millimetres", {"ml": "1", "boot": wide})
@@ -51,3 +52,16 @@ def test_a_long_name_leaves_room_for_the_rest_of_its_line() -> None:
     rest = ": BIC as the distance from the best"
     assert fitting("n" * 200, rest) + rest == f"{'n' * 21}...{'n' * 21}{rest}"
     assert fitting("galaxies", "x" * 200) == "galaxies"
+
+
+def test_html_has_the_cells_of_the_text() -> None:
+    rows = [
+        Row(1, " weight", {"ml": ".3", "bar": "|", "interval": ".1 .5"}),
+        Row(1, "  sd <a>", {"ml": "7", "bar": "|", "interval": "- -"}),
+        Row(2, " weight", {"ml": ".7", "bar": "|", "interval": ".5 .9"}),
+    ]
+    columns = [Column("ml", "ML"), Column("bar", ""), Column("interval", "95% interval")]
+    headings = {1: "1 (3 rows)", 2: "2 (7 rows)"}
+    text = "\n".join(grouped(rows, headings, columns)).replace("|", " ")
+    cells = re.findall(r"<t[hd](?: [^>]*)?>(.*?)</t[hd]>", grouped_html(rows, headings, columns))
+    assert html.unescape(" ".join(cells)).split() == text.split()
