@@ -1,42 +1,16 @@
 """The figures of the report, each with an alternative text and a caption."""
 
-import base64
-from typing import TYPE_CHECKING, NamedTuple
-
-from markupsafe import Markup
-from matplotlib.axes import Axes
+from typing import TYPE_CHECKING
 
 from bayesgmm import plots
-from bayesgmm.comparison import figures, posterior_figures
+from bayesgmm.comparison import figures, posterior_pictures
 from bayesgmm.comparison.both import Both
-from bayesgmm.comparison.words import counted, listed, number
-from bayesgmm.plots.canvas import Panels
+from bayesgmm.comparison.picture import Picture, picture
+from bayesgmm.comparison.words import counted, fixed, listed
 
 if TYPE_CHECKING:
     from bayesgmm.comparison.compare import Comparison
-
-MOST_SVG = 250_000  # characters; a figure that needs more is put in as pixels
-WIDE = 6.0  # inches; a wider figure has a row to itself
-
-
-class Picture(NamedTuple):
-    """A figure inside the page, and what is said below it."""
-
-    image: Markup
-    caption: str
-    wide: bool
-
-
-def picture(axes: Axes | Panels, name: str, alternative: str, caption: str) -> Picture:
-    """A figure as lines where they are few, as pixels where they are many."""
-    figure = plots.figure_of(axes)
-    inches = figure.get_size_inches()[0]
-    svg = plots.figure_svg(figure, prefix=f"figure-{name}", title=alternative)
-    if len(svg) <= MOST_SVG:
-        return Picture(Markup(svg), caption, inches > WIDE)
-    data = base64.b64encode(plots.figure_png(figure, dpi=170)).decode()
-    image = Markup('<img src="data:image/png;base64,{}" width="{}" alt="{}">')
-    return Picture(image.format(data, round(96 * inches), alternative), caption, inches > WIDE)
+    from bayesgmm.comparison.programs import ProgramComparison
 
 
 @plots.outside_pyplot()
@@ -56,10 +30,34 @@ def criteria(comparison: "Comparison") -> Picture:
 
 
 @plots.outside_pyplot()
-def of_fit(both: Both) -> list[Picture]:
-    """The figures of one fit: clusters, weights, memberships, and how EM got there."""
-    clouds = [] if both.resampled is None or both.posterior.mixture is None else [_clouds(both)]
-    return [_clusters(both), _weights(both), *clouds, _uncertainty(both), _convergence(both)]
+def programs(comparison: "ProgramComparison") -> Picture:
+    """The programs by how much worse than the best they predict."""
+    names = [comparison.name_of(each) for each in comparison.fits]
+    told = [
+        f"{name} {fixed(row.d_loo, 1)}"
+        for name, row in zip(names, comparison.rows(), strict=True)
+        if row.usable
+    ]
+    return picture(
+        comparison.plot(),
+        "programs",
+        f"Programs by their distance in LOO from the best: {listed(told) or 'none converged'}.",
+        "How much worse than the best each program predicts rows that were left out, with one "
+        "standard error of the difference, and its stacking weight; hollow points are undecided.",
+    )
+
+
+@plots.outside_pyplot()
+def of_fit(both: Both) -> list[tuple[str, list[Picture]]]:
+    """The figures of one fit, under what they are about."""
+    several = both.n_components > 1
+    return [
+        ("Where the groups lie", [_clusters(both), *_density(both)]),
+        ("How sure the estimates are", posterior_pictures.of_estimates(both)),
+        *([("Which rows belong together", posterior_pictures.of_rows(both))] if several else []),
+        ("Whether the model describes the data", posterior_pictures.of_model(both)),
+        ("How maximum likelihood was found", [_convergence(both)]),
+    ]
 
 
 def _clusters(both: Both) -> Picture:
@@ -81,52 +79,17 @@ def _clusters(both: Both) -> Picture:
     return picture(figures.clusters(both), "clusters", f"Clusters: {'; '.join(parts)}.", caption)
 
 
-def _weights(both: Both) -> Picture:
-    draws = both.posterior.cluster_weights
-    parts = [
-        f"component {j + 1}: maximum likelihood {number(weight, 0.01)}, posterior mean "
-        f"{number(draws[..., j].mean(), 0.01)} (sd {number(draws[..., j].std(), 0.01)})"
-        for j, weight in enumerate(both.ml.mixture.weights)
-    ]
-    caption = (
-        "Weights of the components: the posterior (density, median, 95 % interval) above the "
-        "maximum-likelihood estimate with 1.96 standard errors on either side."
-    )
-    axes = posterior_figures.weights(both)
-    return picture(axes, "weights", f"Weights: {'; '.join(parts)}.", caption)
-
-
-def _clouds(both: Both) -> Picture:
-    assert both.resampled is not None
-    column = both.problem.table.columns[0]
-    return picture(
-        posterior_figures.clouds(both, both.resampled),
-        "clouds",
-        f"Weights against the mean of {column}, bootstrap over posterior, component by component.",
-        f"What is uncertain, both ways: points are posterior draws of a component's weight and of "
-        f"its mean {column}, fills hold 50 % and 95 % of them; lines hold as much of "
-        f"{both.resampled.n_resamples} bootstrap refits of the maximum-likelihood estimate. "
-        "Densities of both are along the sides.",
-    )
-
-
-def _uncertainty(both: Both) -> Picture:
-    sure = both.posterior.membership.max(1) >= 0.95
-    weights = both.problem.row_weights
-    alternative = (
-        f"Membership uncertainty: {weights[~sure].sum():,.0f} of {weights.sum():,.0f} rows belong "
-        "to their most probable component with a probability below 95 %."
-    )
+def _density(both: Both) -> list[Picture]:
+    """The density; that of a single column is shown with the clusters."""
     columns = both.problem.table.columns
     if len(columns) == 1:
-        caption = "Posterior probability that a row belongs to each component."
-    else:
-        caption = (
-            "How surely each row belongs to its component. Large, strongly coloured points are "
-            "uncertain; their rim has the colour of the runner-up."
-        )
-        caption += f" Shown are {listed(list(columns[:2]))}." * (len(columns) > 2)
-    return picture(figures.uncertainty(both), "uncertainty", alternative, caption)
+        return []
+    caption = (
+        "The density: lines by maximum likelihood, fills of the posterior predictive distribution, "
+        "which allows for what is not known of the parameters."
+    )
+    shown = f"Density of {listed(list(columns))}, by maximum likelihood and by Bayes."
+    return [picture(figures.density(both), "density", shown, caption)]
 
 
 def _convergence(both: Both) -> Picture:

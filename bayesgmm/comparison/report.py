@@ -117,6 +117,7 @@ def _of_programs(comparison: ProgramComparison) -> dict[str, Any]:
             "brackets, and is not ranked.",
         ),
         "differences": grids.differences(comparison),
+        "programs_picture": pictures.programs(comparison),
         "chosen_title": _best(comparison),
         "repeat": _repeat(*repeat),
         "record": list(record(comparison.provenance)),
@@ -129,13 +130,15 @@ def _shared(
 ) -> dict[str, Any]:
     """What the reports of both kinds hold."""
     chosen, legend = found.chosen, parameters_legend(found.chosen)
+    shown = pictures.of_fit(chosen)
     meanings = [meaning for _, meaning in [*explained, *legend]]
+    captions = [each.caption for _, group in shown for each in group]
     return {
         "sections": [each for each in SECTIONS.items() if each[0] not in absent],
         "legend": explained,
         "parameters_table": _parameters(summary, chosen),
         "parameters_legend": legend,
-        "pictures": pictures.of_fit(chosen),
+        "pictures": [(name, group) for name, group in shown if group],
         "verdict": chosen.posterior.verdict.name,
         "usable": chosen.posterior.verdict.usable,
         "chosen_findings": findings(chosen),
@@ -144,7 +147,7 @@ def _shared(
         "findings": all_findings(found),
         "diagnostics": diagnostics.diagnostics(found),
         "methods": told,
-        "references": references([*told, *meanings]),
+        "references": references([*told, *meanings, *captions]),
         "programs": _programs(found),
     }
 
