@@ -20,6 +20,7 @@ from bayesgmm.plots.canvas import Panels
 UNSURE_ROWS = 10
 MOST_ROWS = 1000  # of a co-clustering matrix that is shown
 REPLICATES = 50
+CENTRES = {"means": "mean", "locations": "location"}  # sites of programs, (k, d)
 
 
 def weights(both: Both, ax: Axes | None = None) -> Axes:
@@ -32,7 +33,16 @@ def weights(both: Both, ax: Axes | None = None) -> Axes:
 def clouds(
     both: Both, refits: Bootstrap, column: str | None = None, fig: Figure | None = None
 ) -> Panels:
-    """The bootstrap cloud over the posterior cloud: weights against the means of a column."""
+    """The bootstrap cloud over the posterior cloud: weights against the means of a column.
+
+    Raises:
+        InputError: an unknown column; components that are not normal.
+    """
+    if both.posterior.mixture is None:
+        raise InputError(
+            f"model {both.model!r} has components that are not normal: the bootstrap is of another "
+            "likelihood. plot_weights() and plot_relabelling() show its draws."
+        )
     (j, *_), (name, *_) = chosen(both.problem, column)
     draws, mixture = flat_draws(both), both.ml.mixture
     return plots.clouds(
@@ -91,31 +101,37 @@ def relabelling(both: Both, name: str | None = None, fig: Figure | None = None) 
     Raises:
         InputError: nothing of that name has one number for each component.
     """
-    known, columns = _parameters(both), both.problem.table.columns
+    known = _parameters(both)
+    columns = both.problem.table.columns
     title = name or (columns[0] if columns[0] in known else WEIGHTS)
     if title not in known:
         raise unknown("name", title, known)
-    after = known[title]
+    label, after = known[title]
     before = np.empty_like(after)
     np.put_along_axis(before, both.posterior.order[..., : after.shape[-1]], after, axis=-1)
-    label = f"mean {title}" if title in columns else title
     return plots.relabelling(before, after, name=label, fig=fig)
 
 
-def _parameters(both: Both) -> dict[str, Float[np.ndarray, "c s k"]]:
-    """What has one number for each component: sites, and the means of columns; relabelled."""
+def _parameters(both: Both) -> dict[str, tuple[str, Float[np.ndarray, "c s k"]]]:
+    """What has one number for each component, with its label and its relabelled draws.
+
+    That is sites of the program, and by their columns the components' centres.
+    """
     posterior, k = both.posterior, both.n_components
     axes = dict(posterior.structure.cluster_axes)
     found = {
-        name: values[..., :k]
+        name: (name, values[..., :k])
         for name, values in posterior.sites.items()
         if values.ndim == 3 and axes.get(name) == -1
     }
-    columns = both.problem.table.columns
-    means = posterior.sites.get("means") if posterior.mixture is None else posterior.mixture.means
-    if means is None or means.shape[2:] != (k, len(columns)):
-        return found
-    return found | {name: means[..., j] for j, name in enumerate(columns)}
+    means = {} if posterior.mixture is None else {"means": posterior.mixture.means}
+    known, columns = {**posterior.sites, **means}, both.problem.table.columns
+    for site, word in CENTRES.items():
+        if site in known and known[site].shape[2:] == (k, len(columns)):
+            found |= {
+                name: (f"{word} {name}", known[site][..., j]) for j, name in enumerate(columns)
+            }
+    return found
 
 
 def occupied(both: Both, ax: Axes | None = None) -> Axes:

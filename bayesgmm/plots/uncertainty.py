@@ -9,6 +9,8 @@ from numpy.typing import ArrayLike
 
 from bayesgmm.plots.canvas import axes_or_new
 from bayesgmm.plots.style import (
+    DARK,
+    LIGHT,
     MANY_POINTS,
     ComponentStyle,
     Keywords,
@@ -23,7 +25,7 @@ from bayesgmm.plots.style import (
 )
 
 CERTAIN, COIN_TOSS = 10.0, 65.0  # areas of the points, in square points
-PALE = 0.5  # share of the background in the colour of a certain row
+PALE = {LIGHT: 0.5, DARK: 0.2}  # share of the background in the colour of a certain row
 RIM = 1.9  # points, around a row that is a coin toss
 
 
@@ -75,7 +77,7 @@ def entropy_bits(probabilities: ArrayLike) -> Values:
 
 def _points(ax: Axes, X: Values, probabilities: Values, styles: Sequence[ComponentStyle]) -> None:
     """Each component's rows, its most uncertain ones on top."""
-    doubt = np.clip(entropy_bits(probabilities), 0.0, 1.0)
+    ink, doubt = shades(ax), np.clip(entropy_bits(probabilities), 0.0, 1.0)
     ranked = np.argsort(-probabilities, axis=1, kind="stable")
     rims = np.array([style.colour for style in styles])[ranked[:, min(1, len(styles) - 1)]]
     for j, style in enumerate(styles):
@@ -85,7 +87,7 @@ def _points(ax: Axes, X: Values, probabilities: Values, styles: Sequence[Compone
             X[here, 0],
             X[here, 1],
             s=_area(doubt[here]),
-            color=mixed(style.colour, shades(ax).paper, PALE * (1 - doubt[here])),
+            color=mixed(style.colour, ink.paper, PALE[ink] * (1 - doubt[here])),
             marker=style.marker,
             edgecolors=rims[here].tolist(),
             linewidths=(RIM * doubt[here] ** 2).tolist(),
@@ -118,7 +120,7 @@ def _curve(ax: Axes, x: Values, p: Values, style: ComponentStyle) -> None:
 def _legend(ax: Axes, k: int) -> list[Line2D]:
     """Points as of certain and of uncertain rows, in no component's colour."""
     ink, doubt = shades(ax), np.array([0.0, 0.5, 1.0])
-    faces, areas = mixed(ink.muted, ink.paper, PALE * (1 - doubt)), _area(doubt)
+    faces, areas = mixed(ink.muted, ink.paper, PALE[ink] * (1 - doubt)), _area(doubt)
     names = ["certain", "half a bit", "coin toss (rim: runner-up)"]
     rim: Keywords = dict(linestyle="none", marker="o", markeredgecolor=ink.text)
     handles = [

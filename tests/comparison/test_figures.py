@@ -51,6 +51,10 @@ def test_components_that_are_not_normal_have_densities_of_all_columns_only() -> 
     assert legend.get_texts()[0].get_text() == "Gaussian EM: 50, 80, 95 %"
     with pytest.raises(bg.InputError, match="'student_t' has components that are not normal"):
         fit.plot_density("x1")
+    with pytest.raises(bg.InputError, match="bootstrap is of another likelihood"):
+        fit.plot_clouds()
+    assert fit.plot_relabelling()[0, 0].get_ylabel() == "location x1"
+    assert fit.plot_relabelling("df")[0, 0].get_ylabel() == "df"
 
 
 def test_sampled_labels_are_those_before_the_relabelling(faithful_fit: bg.BayesianMixture) -> None:
