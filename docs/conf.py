@@ -44,6 +44,7 @@ napoleon_use_ivar = True
 
 # Notebooks are committed with their output, which is what the site shows.
 nb_execution_mode = "off"
+suppress_warnings = ["myst.header", "mystnb.unknown_mime_type"]
 myst_enable_extensions = ["attrs_inline", "colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 copybutton_exclude = ".linenos, .gp, .go"
@@ -64,7 +65,8 @@ html_theme_options = {
     "show_prev_next": False,
     "show_toc_level": 2,
 }
-html_sidebars = {"index": [], "changelog": [], "contributing": [], "promises": [], "method": []}
+ALONE = ("index", "getting-started", "method", "promises", "changelog", "contributing")
+html_sidebars = {page: [] for page in ALONE}
 
 
 def copy_notebooks(app: Sphinx, config: object) -> None:

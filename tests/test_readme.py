@@ -11,20 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from docs.blocks import codes, commands
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
-
-
-def commands(block: str) -> list[str]:
-    lines = block.splitlines()
-    return [line.split("  #")[0].strip() for line in lines if line.startswith("bayesgmm")]
-
-
-SESSIONS = [lines for block in blocks("sh") if (lines := commands(block))]
+SESSIONS = [lines for code in codes(README, "sh") if (lines := commands(code))]
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +33,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_python_runs(folder: Path) -> None:
-    program = "\n".join(blocks("python"))
+    program = "\n".join(codes(README, "python"))
     (folder / "readme.py").write_text(program, encoding="utf-8")
     done = run([sys.executable, "-W", "error", "readme.py"], folder)
     assert done.returncode == 0, done.stderr
@@ -60,7 +53,7 @@ def test_commands_run_in_their_order(session: list[str], folder: Path) -> None:
 
 def test_make_targets_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    for target in re.findall(r"^make (\w+)", "\n".join(blocks("sh")), re.MULTILINE):
+    for target in re.findall(r"^make (\w+)", "\n".join(codes(README, "sh")), re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
 
 
