@@ -208,7 +208,7 @@ def _of_fit(both: Both) -> Iterator[str]:
     yield from (told[flag.name] for flag in both.posterior.verdict.flags if flag.name in told)
     n_bad = both.posterior.loo.n_bad
     if n_bad:
-        yield f"what is said of predictions is unreliable for {counted(n_bad, 'row')}"
+        yield f"{counted(n_bad, 'row')} could not be left out reliably to test predictions"
 
 
 def _undecided(named: Sequence[str]) -> Iterator[str]:

@@ -38,7 +38,7 @@ def groups(both: Both, rows: Sequence[Parameter]) -> str:
     sizes = {row.component: row for row in rows if row.name == "weight"}
     told = [f"group {j} {_share(sizes[j])}{_around(both, rows, j)}" for j in range(1, k + 1)]
     told += [f"the background {_share(sizes[k + 1])}"] if k + 1 in sizes else []
-    first = told[0].replace(" %", " % of them", 1)
+    first = told[0].replace(" % (", " % of them (95 % interval ", 1)
     first = first.replace("group 1 ", "Group 1 holds ", 1)
     return f"{'; '.join([first, *told[1:]])}."
 
@@ -65,7 +65,7 @@ def percent(value: float, spread: float) -> str:
 
 def _share(row: Parameter) -> str:
     low, high = (percent(end, row.sd) for end in (row.low, row.high))
-    return f"{percent(row.mean, row.sd)} % (95 % interval {low} % to {high} %)"
+    return f"{percent(row.mean, row.sd)} % ({low} % to {high} %)"
 
 
 def _around(both: Both, rows: Sequence[Parameter], component: int) -> str:
