@@ -99,12 +99,15 @@ def test_compare_is_calibrated_where_that_is_asked_for(tmp_path: Path) -> None:
 
 
 def test_programs_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = tmp_path / "out.json"
+    path, report = tmp_path / "out.json", tmp_path / "out.html"
     arguments = ["compare", "galaxies", "-k", "2,3", "--inference", "laplace", "--draws", "300"]
     models = ["--models", "gaussian", "richardson_green"]
-    assert cli.main([*arguments, *models, "--json", str(path)]) == 0
+    assert cli.main([*arguments, *models, "--json", str(path), "--report", str(report)]) == 0
     text, content = capsys.readouterr().out, json.loads(path.read_text())
     assert all(len(line) <= 80 for line in text.splitlines() if str(path) not in line)
+    options = "--inference laplace --draws 300 --seed 0"
+    repeated = f"bayesgmm compare galaxies -k 2,3 {' '.join(models)} {options}"
+    assert repeated in report.read_text(encoding="utf-8")
     assert {(row["program"], row["k"]) for row in content["comparison"]} == {
         ("gaussian", 2),
         ("richardson_green", 3),

@@ -8,8 +8,15 @@ from typing import Any
 import pytest
 
 from bayesgmm.cli.parser import parse
+from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.compare import Comparison
-from bayesgmm.comparison.repeat import command_line, python_call
+from bayesgmm.comparison.programs import ProgramComparison
+from bayesgmm.comparison.repeat import (
+    command_line,
+    programs_command_line,
+    programs_python_call,
+    python_call,
+)
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +68,35 @@ def test_the_command_says_every_option_that_is_not_the_default(comparison: Compa
     assert (options.chains, options.warmup, options.draws, options.max_draws) == (2, 300, 200, 900)
     assert options.starts == 9
     assert options.prior == ["weights=2.0", "location=1.0,2.0"]
+
+
+def of_programs(comparison: Comparison, *asked: tuple[str, int]) -> ProgramComparison:
+    """Programs that were asked for in this order; they are ranked in another."""
+
+    def named(name: str, k: int) -> Both:
+        both = comparison.fit(k)
+        return replace(both, model=name, posterior=replace(both.posterior, target=None))
+
+    fits = tuple(named(name, k) for name, k in reversed(asked))
+    provenance = {**comparison.provenance, "seed": 7, "options": {"num_draws": 200}}
+    models = [(name, "sha256", k) for name, k in asked]
+    return ProgramComparison(fits, provenance | {"models": models})
+
+
+def test_programs_are_told_in_the_order_in_which_they_were_asked_for(
+    comparison: Comparison,
+) -> None:
+    found = of_programs(comparison, ("gaussian_tied", 3), ("gaussian", 2))
+    options = parsed(programs_command_line(found))
+    assert options.models == ["gaussian_tied", "gaussian"]
+    assert (options.k, options.draws, options.seed) == ("3,2", 200, 7)
+    assert programs_python_call(found) == (
+        "import bayesgmm\nbayesgmm.compare('faithful', [3, 2], "
+        "models=['gaussian_tied', 'gaussian'], num_draws=200, random_state=7)"
+    )
+    alike = of_programs(comparison, ("gaussian", 2), ("student_t", 2))
+    assert parsed(programs_command_line(alike)).k == "2"
+    assert programs_command_line(of_programs(comparison, ("mine", 2), ("gaussian", 2))) is None
 
 
 def test_defaults_are_left_out(comparison: Comparison) -> None:
