@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bayesgmm.bayes.checks import occupied_after
+from bayesgmm.bayes.diagnose import MULTIMODAL
 from bayesgmm.bayes.loo import Loo
 from bayesgmm.bayes.posterior import Posterior, SampledMode
 from bayesgmm.comparison.both import Both
@@ -226,6 +227,8 @@ class Summary:
         """Where the posterior's mean went: with its mode, or away from it."""
         if self.both.posterior.diagnostics.ambiguous > self.both.posterior.thresholds.ambiguous:
             return "Labels are ambiguous: the means of single components blend."
+        if MULTIMODAL in [flag.name for flag in self.both.posterior.verdict.flags]:
+            return "Several modes: the numbers are of one, and maximum likelihood may be in another."
         if not np.isfinite(row.map):
             return "The prior, or a skewed likelihood, moves the posterior mean: read the interval."
         if abs(row.map - row.ml) > abs(row.mean - row.map):

@@ -84,6 +84,14 @@ def test_chains_that_all_sit_in_one_wrong_mode_are_caught(monkeypatch, tmp_path)
     assert loaded.verdict_ == fit.verdict_
 
 
+def test_where_maximum_likelihood_is_in_another_mode_the_prior_is_not_blamed(monkeypatch):
+    monkeypatch.setattr(nuts, "allocate", lambda found, num_chains: [1] * num_chains)
+    text = " ".join(str(fitted().summary()).split())
+    assert "ML and Bayes disagree" in text
+    assert "Several modes: the numbers are of one" in text
+    assert "so the prior speaks" not in text
+
+
 def test_an_approximation_of_one_mode_says_that_there_is_another():
     fit = fitted(inference="vi")
     (flag,) = [flag for flag in fit.verdict_.flags if flag.name == "multimodal"]
