@@ -120,9 +120,9 @@ def _parameters(both: Both) -> dict[str, tuple[str, Float[np.ndarray, "c s k"]]]
     posterior, k = both.posterior, both.n_components
     axes = dict(posterior.structure.cluster_axes)
     found = {
-        name: (name, values[..., :k])
+        name: (name, values.reshape(*values.shape[:3])[..., :k])
         for name, values in posterior.sites.items()
-        if values.ndim == 3 and axes.get(name) == -1
+        if name in axes and values.ndim + axes[name] == 2 and values.shape[3:] in ((), (1,))
     }
     means = {} if posterior.mixture is None else {"means": posterior.mixture.means}
     known, columns = {**posterior.sites, **means}, both.problem.table.columns

@@ -68,6 +68,14 @@ def test_sampled_labels_are_those_before_the_relabelling(faithful_fit: bg.Bayesi
         faithful_fit.plot_relabelling("weigths")
 
 
+def test_centres_of_a_single_column_are_found_by_both_names() -> None:
+    settings = {"num_chains": 2, "num_draws": 100, "max_draws": 100, "n_init": 2}
+    X = np.random.default_rng(0).normal(size=(50, 1))
+    fit = bg.BayesianMixture(1, random_state=0, **settings).fit(X)
+    site, column = (fit.plot_relabelling(name)[0, 0].lines[0] for name in ("means", "x1"))
+    np.testing.assert_array_equal(site.get_ydata(), column.get_ydata())
+
+
 def test_memberships_are_those_of_the_rows_asked_for(faithful_fit: bg.BayesianMixture) -> None:
     told = faithful_fit.memberships()
     ax = faithful_fit.plot_memberships([0, 7])
