@@ -228,7 +228,9 @@ class Summary:
         if self.both.posterior.diagnostics.ambiguous > self.both.posterior.thresholds.ambiguous:
             return "Labels are ambiguous: the means of single components blend."
         if MULTIMODAL in [flag.name for flag in self.both.posterior.verdict.flags]:
-            return "Several modes: the numbers are of one, and maximum likelihood may be in another."
+            return (
+                "Several modes: the numbers are of one, and maximum likelihood may be in another."
+            )
         if not np.isfinite(row.map):
             return "The prior, or a skewed likelihood, moves the posterior mean: read the interval."
         if abs(row.map - row.ml) > abs(row.mean - row.map):
