@@ -15,6 +15,10 @@ OF_ONE_MACHINE = re.compile(r"(?<![\w/.:])/(home|root|tmp|usr|var|work|Users)/")
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
+def test_the_notebooks_are_numbered_without_a_gap() -> None:
+    assert [path.stem[:3] for path in NOTEBOOKS] == [f"{i:02}_" for i in range(1, 13)]
+
+
 @each_notebook
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the kernel's own libraries
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
