@@ -145,7 +145,7 @@ class Selection(Told):
             line = lines.setdefault(cell.covariance_type, [float("nan")] * len(ks))
             value = self._value(cell) if cell.fit is not None else float("nan")
             line[ks.index(cell.n_components)] = value - best
-        return plots.families_by_k(ks, lines, ax=ax)
+        return plots.families_by_k(ks, lines, criterion=self.criterion.upper(), ax=ax)
 
     def header(self) -> list[str]:
         """What the grid shows."""

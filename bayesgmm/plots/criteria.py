@@ -95,7 +95,11 @@ def criteria_by_k(
 
 
 def families_by_k(
-    n_components: ArrayLike, families: Mapping[str, ArrayLike], *, ax: Axes | None = None
+    n_components: ArrayLike,
+    families: Mapping[str, ArrayLike],
+    *,
+    criterion: str = "",
+    ax: Axes | None = None,
 ) -> Axes:
     """Distance of every cell from the best one, a line for each family, on the -2 log scale.
 
@@ -104,6 +108,7 @@ def families_by_k(
     Args:
         n_components: (m,) numbers of components.
         families: name -> (m,) distances from the best cell, 0 = best; NaN where there is no fit.
+        criterion: by which they were compared, for the axis.
         ax: axes to draw on.
     """
     drawn = sorted(_columns(np.asarray(n_components, float), families, {}, {}), key=_least)
@@ -118,6 +123,7 @@ def families_by_k(
     for rank, column in reversed(list(enumerate(leading))):
         _lines(ax, column, starred=rank == 0)
     _names(ax, leading)
+    ax.set_ylabel(f"{criterion}, distance from best" if criterion else ax.get_ylabel())
     signs = []
     if np.isfinite(_least(leading[0])):
         _stars(ax, leading[:1])

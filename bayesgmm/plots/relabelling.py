@@ -39,7 +39,7 @@ def relabelling(
         trace.set_title(title, loc="left", fontsize=LABEL_SIZE, color=shades(trace).text)
         trace.set_ylabel(name)
     axes[0, 0].tick_params(labelbottom=False)
-    axes[1, 1].set_xlabel("density, scaled")
+    axes[1, 1].set_xlabel("density")
     return axes
 
 

@@ -141,7 +141,9 @@ def test_text_html_and_json_hold_every_cell(grid):
 
 
 def test_a_plot_has_one_line_for_each_family(grid):
-    assert len(grid.plot().get_lines()) >= len(NAMES)
+    ax = grid.plot()
+    assert len(ax.get_lines()) >= len(NAMES)
+    assert ax.get_ylabel() == "BIC, distance from best"
 
 
 # --- made of known fits -------------------------------------------------------------------------
