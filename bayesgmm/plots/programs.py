@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from bayesgmm.plots.canvas import axes_or_new
-from bayesgmm.plots.style import NOTE_SIZE, PALETTE, Keywords, legend_above, shades
+from bayesgmm.plots.style import PALETTE, Keywords, legend_above, shades
 
 MINUS = "\u2212"
 
@@ -34,16 +34,12 @@ def programs(
     """
     distance, error, weight = (np.asarray(a, dtype=float) for a in (distances, errors, weights))
     weak = np.zeros(distance.size, bool) if undecided is None else np.asarray(undecided, bool)
-    ax = axes_or_new(ax, 5.2, 1.1 + 0.36 * len(names))
+    ax = axes_or_new(ax, 5.2, 1.1 + 0.45 * len(names))
     ax.axvline(0.0, color=shades(ax).faint, linewidth=0.8, zorder=1)
     for row in range(len(names)):
         _program(ax, row, float(distance[row]), float(error[row]), weak=bool(weak[row]))
-        told = f"{weight[row]:.2f}" if np.isfinite(weight[row]) else "-"
-        place: Keywords = dict(xycoords=("axes fraction", "data"), va="center", fontsize=NOTE_SIZE)
-        ax.annotate(told, (1.02, row), color=shades(ax).text, annotation_clip=False, **place)
-    head: Keywords = dict(xycoords="axes fraction", va="bottom", fontsize=NOTE_SIZE)
-    ax.annotate("stacking weight", (1.02, 1.0), color=shades(ax).muted, **head)
-    ax.set_yticks(np.arange(len(names)), list(names))
+    told = [f"\nweight {w:.2f}" if np.isfinite(w) else "" for w in weight]
+    ax.set_yticks(np.arange(len(names)), [f"{n}{w}" for n, w in zip(names, told, strict=True)])
     ax.tick_params(axis="y", length=0)
     ax.set(ylim=(len(names) - 0.5, -0.5), ylabel="program")
     ax.set_xlabel(f"distance from best, {MINUS}2 log")
@@ -65,6 +61,6 @@ def _legend(ax: Axes, *, undecided: bool) -> list[Line2D]:
     paper = shades(ax).paper
     handles = [
         Line2D([], [], marker="D", label="\u00b1 1 se", **look),
-        Line2D([], [], marker="o", markerfacecolor=paper, label="undecided, not ranked", **look),
+        Line2D([], [], marker="o", markerfacecolor=paper, label="undecided", **look),
     ]
     return handles if undecided else handles[:1]
