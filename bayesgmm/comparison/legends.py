@@ -72,7 +72,7 @@ def programs_legend(contenders: Contenders) -> Legend:
         (
             "weight",
             "weight of the program's predictive density in the sum of densities that predicts best "
-            "(stacking; Yao et al. 2018a); it is no probability that the program is true",
+            "(stacking; Yao et al. 2018); it is no probability that the program is true",
         ),
         ("bad", "rows that weigh so much that leaving them out could not be computed reliably"),
         *(_sampler() if contenders.sampled else _approximation()),

@@ -172,7 +172,7 @@ def _sought(contenders: Contenders) -> str:
 
 def _k_hat() -> str:
     return (
-        "It was checked by the Pareto k-hat of its importance ratios (Yao et al. 2018b), which "
+        "It was checked by the Pareto k-hat of its importance ratios (Vehtari et al. 2024), which "
         f"should not exceed {Thresholds().pareto_k}. "
     )
 
@@ -211,7 +211,7 @@ def _choice_of_components(comparison: Comparison) -> str:
 def _choice_of_programs(contenders: Contenders) -> str:
     return (
         f"Programs were compared by {_left_out(contenders)} Stacking weights are those with which "
-        "the predictive densities of rows left out, added up, predict best (Yao et al. 2018a)."
+        "the predictive densities of rows left out, added up, predict best (Yao et al. 2018)."
     )
 
 

@@ -82,13 +82,12 @@ REFERENCES = {
     "Vehtari et al. 2021": "Vehtari, A., Gelman, A., Simpson, D., Carpenter, B. and Bürkner, P.-C. "
     "(2021). Rank-normalization, folding, and localization: an improved R-hat for assessing "
     "convergence of MCMC. Bayesian Analysis 16, 667-718.",
+    "Vehtari et al. 2024": "Vehtari, A., Simpson, D., Gelman, A., Yao, Y. and Gabry, J. (2024). "
+    "Pareto smoothed importance sampling. Journal of Machine Learning Research 25 (72), 1-58.",
     "Wade and Ghahramani 2018": "Wade, S. and Ghahramani, Z. (2018). Bayesian cluster analysis: "
     "point estimation and credible balls. Bayesian Analysis 13, 559-626.",
-    "Yao et al. 2018a": "Yao, Y., Vehtari, A., Simpson, D. and Gelman, A. (2018a). Using stacking "
-    "to average Bayesian predictive distributions. Bayesian Analysis 13, 917-1007.",
-    "Yao et al. 2018b": "Yao, Y., Vehtari, A., Simpson, D. and Gelman, A. (2018b). Yes, but did it "
-    "work?: Evaluating variational inference. Proceedings of Machine Learning Research 80, "
-    "5581-5590.",
+    "Yao et al. 2018": "Yao, Y., Vehtari, A., Simpson, D. and Gelman, A. (2018). Using stacking to "
+    "average Bayesian predictive distributions. Bayesian Analysis 13, 917-1007.",
 }
 
 

@@ -330,11 +330,12 @@ def test_commands_follow_their_sentence() -> None:
     assert told[1].commands == ("bayesgmm compare x",)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_writing_returns_the_path_and_leaves_one_file(
-    comparison: Comparison, text: str, tmp_path: Path
+    comparison: Comparison, tmp_path: Path
 ) -> None:
     path = comparison.report(tmp_path / "report.html")
-    assert path.read_text(encoding="utf-8") == text
+    assert path.read_text(encoding="utf-8") == render(comparison)
     assert list(tmp_path.iterdir()) == [path]
 
 
