@@ -322,7 +322,13 @@ class Comparison:
         else:
             cells += [fixed(self.fit(row.k).posterior.diagnostics.pareto_k, 2)]
         data = "".join(f"<td>{cell}</td>" for cell in cells)
-        kind = ' class="chosen"' if chosen else "" if row.usable else ' class="undecided"'
+        kind = (
+            ' class="chosen" aria-current="true"'
+            if chosen
+            else ""
+            if row.usable
+            else ' class="undecided"'
+        )
         verdict = f'<td class="verdict">{html.escape(row.verdict)}</td>'
         return f'<tr{kind}><th scope="row">{row.k}</th>{data}{verdict}</tr>'
 

@@ -35,6 +35,11 @@ class Contenders(NamedTuple):
         named = zip(self.names, self.fits, strict=True)
         return [name for name, each in named if not each.posterior.verdict.usable]
 
+    def label(self, both: Both) -> str:
+        """Of its rows; in brackets where it did not converge."""
+        label = self.labels[next(j for j, each in enumerate(self.fits) if each is both)]
+        return label if both.posterior.verdict.usable else f"({label})"
+
     def kind(self, both: Both) -> str:
         """How its rows are marked: "chosen", "undecided" or ""."""
         if both is self.chosen:

@@ -25,8 +25,8 @@ def diagnostics(contenders: Contenders) -> list[tuple[Grid, list[str]]]:
 
 def _rows(contenders: Contenders, cells: Callable[[Both], tuple[str, ...]]) -> list[GridRow]:
     return [
-        GridRow(label, cells(each), contenders.kind(each))
-        for label, each in zip(contenders.labels, contenders.fits, strict=True)
+        GridRow(contenders.label(each), cells(each), contenders.kind(each))
+        for each in contenders.fits
     ]
 
 

@@ -47,18 +47,18 @@ def passed(both: Both) -> str:
 
 def all_findings(contenders: Contenders) -> Grid:
     """The findings of every fit, as a table."""
-    named = zip(contenders.labels, contenders.fits, strict=True)
     return Grid(
         "verdicts",
-        f"The verdict of every {contenders.what}, what raised it, and what to do.",
+        f"The verdict of every {contenders.what}, what raised it, and what to do; in brackets "
+        "where it did not converge.",
         (contenders.what, "verdict", "numbers", "meaning", "next"),
-        list(chain.from_iterable(_rows(contenders, label, each) for label, each in named)),
+        list(chain.from_iterable(_rows(contenders, each) for each in contenders.fits)),
         words=(1, 2, 3, 4) if contenders.what == "k" else (0, 1, 2, 3, 4),
     )
 
 
-def _rows(contenders: Contenders, label: str, both: Both) -> list[GridRow]:
-    kind = contenders.kind(both)
+def _rows(contenders: Contenders, both: Both) -> list[GridRow]:
+    label, kind = contenders.label(both), contenders.kind(both)
     kinds = [f"{kind} later".strip(), *[kind] * len(both.posterior.verdict.flags)]
     return [
         GridRow(label, (found.name, found.number, found.meaning, found.next or "-"), own)

@@ -210,13 +210,14 @@ def test_relabelling_is_shown_where_labels_switched(comparison: Comparison) -> N
 
 def test_every_k_has_its_row_in_the_tables_of_all_k(comparison: Comparison, text: str) -> None:
     for each in comparison.fits:
-        rows = re.findall(rf'<th scope="row"[^>]*>{each.n_components}</th>', text)
-        assert len(rows) == 7  # comparison, weights, verdicts, and four tables of diagnostics
+        rows = re.findall(rf'<th scope="row"[^>]*>\(?{each.n_components}\)?</th>', text)
+        found = max(1, len(each.posterior.verdict.flags))
+        assert len(rows) == 6 + found  # comparison, weights, four of diagnostics; and verdicts
 
 
 def test_the_chosen_row_is_marked(comparison: Comparison, text: str) -> None:
     k = comparison.chosen_.n_components
-    assert re.search(rf'<tr class="chosen"><th scope="row">{k}</th>', text)
+    assert re.search(rf'<tr class="chosen" aria-current="true"><th scope="row">{k}</th>', text)
 
 
 def test_everything_to_repeat_it_is_there(comparison: Comparison, page: Page) -> None:
@@ -268,7 +269,7 @@ def test_another_date_changes_nothing_else(comparison: Comparison) -> None:
 @pytest.mark.usefixtures("undrawn")
 def test_what_did_not_converge_is_told_in_words(comparison: Comparison) -> None:
     text = render(flagged(comparison, 2, STUCK))
-    assert re.search(r'<tr class="undecided[^"]*"><th scope="row"[^>]*>2</th>', text)
+    assert re.search(r'<tr class="undecided[^"]*"><th scope="row"[^>]*>\(2\)</th>', text)
     words = Page(text).words.replace("\N{NO-BREAK SPACE}", " ")
     for part in ("R-hat 1.9 > 1.01", "it is provisional", "use --max-draws 9000"):
         assert part in words
