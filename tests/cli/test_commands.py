@@ -104,7 +104,7 @@ def test_programs_are_compared(tmp_path: Path, capsys: pytest.CaptureFixture[str
     models = ["--models", "gaussian", "richardson_green"]
     assert cli.main([*arguments, *models, "--json", str(path), "--report", str(report)]) == 0
     text, content = capsys.readouterr().out, json.loads(path.read_text())
-    assert all(len(line) <= 80 for line in text.splitlines() if str(path) not in line)
+    assert all(len(line) <= 80 for line in text.splitlines() if str(tmp_path) not in line)
     options = "--inference laplace --draws 300 --seed 0"
     repeated = f"bayesgmm compare galaxies -k 2,3 {' '.join(models)} {options}"
     assert repeated in report.read_text(encoding="utf-8")
