@@ -31,12 +31,13 @@ def of_components(comparison: Comparison, rows: Sequence[Parameter]) -> list[str
         rows: the parameters of its chosen fit.
     """
     chosen = comparison.chosen_
-    others = [
-        f"{_groups(each.n_components)} undecided"
+    ks = [
+        each.n_components
         for each in comparison.fits
         if not each.posterior.verdict.usable and each is not chosen
     ]
-    worries = [*_of_fit(chosen), *_undecided(others), *_of_families(comparison)]
+    numbers = _groups(ks[0]) if len(ks) == 1 else f"{listed([str(k) for k in ks])} groups"
+    worries = [*_of_fit(chosen), *_undecided(numbers, ks), *_of_families(comparison)]
     return [_how_many(comparison), groups(chosen, rows), _care(chosen, rows, worries)]
 
 
@@ -44,11 +45,11 @@ def of_programs(comparison: ProgramComparison, rows: Sequence[Parameter]) -> lis
     """The summary of a comparison of programs, `rows` being the parameters of the best."""
     best = comparison.fits[0]
     others = [
-        f"{comparison.name_of(each)} undecided"
+        comparison.name_of(each)
         for each in comparison.fits[1:]
         if not each.posterior.verdict.usable
     ]
-    worries = [*_of_fit(best), *_undecided(others)]
+    worries = [*_of_fit(best), *_undecided(listed(others), others)]
     return [_which(comparison), groups(best, rows), _care(best, rows, worries)]
 
 
@@ -211,10 +212,9 @@ def _of_fit(both: Both) -> Iterator[str]:
         yield f"{counted(n_bad, 'row')} could not be left out reliably to test predictions"
 
 
-def _undecided(named: Sequence[str]) -> Iterator[str]:
-    if named:
-        alike = listed([each.removesuffix(" undecided") for each in named])
-        yield f"the computation for {alike} did not converge, which leaves them undecided"
+def _undecided(named: str, fits: Sequence[object]) -> Iterator[str]:
+    if fits:
+        yield f"the computation for {named} is not reliable, which leaves the matter open"
 
 
 def _of_families(comparison: Comparison) -> Iterator[str]:

@@ -56,7 +56,7 @@ def of_fit(both: Both) -> list[tuple[str, list[Picture]]]:
         ("How sure the estimates are", posterior_pictures.of_estimates(both)),
         *([("Which rows belong together", posterior_pictures.of_rows(both))] if several else []),
         ("Whether the model describes the data", posterior_pictures.of_model(both)),
-        ("How maximum likelihood was found", [_convergence(both)]),
+        ("How maximum likelihood was found", [_convergence(both)] if several else []),
     ]
 
 

@@ -18,9 +18,10 @@ NAMED_ROWS = 3
 
 def of_estimates(both: Both) -> list[Picture]:
     """Weights, the clouds of both answers, and what relabelling did where labels switched."""
+    if both.n_components == 1:
+        return []
     clouds = [_clouds(both)] if both.resampled and both.posterior.mixture is not None else []
-    several = both.n_components > 1
-    return [*([_weights(both)] if several else []), *clouds, *_relabelling(both)]
+    return [_weights(both), *clouds, *_relabelling(both)]
 
 
 def of_rows(both: Both) -> list[Picture]:

@@ -69,7 +69,11 @@ def in_tables(found: Comparison | ProgramComparison, summary: Summary) -> set[st
 
 def strangers(sentences: list[str], known: set[str]) -> list[str]:
     """Numbers of the sentences that are not known; 95 % is in every heading."""
-    text = re.sub(r"95 % interval|\d+ groups?|groups? \d+( to \d+)?", "", " ".join(sentences))
+    text = re.sub(
+        r"95 % interval|(?:\d+(?:, \d+)* and )?\d+ groups?|groups? \d+( to \d+)?",
+        "",
+        " ".join(sentences),
+    )
     return [each for each in NUMBER.findall(text) if _typed(each) not in known]
 
 
@@ -137,7 +141,12 @@ def test_an_undecided_number_that_is_ahead_comes_before_the_chosen(comparison: C
     first, _, care = of(judged(comparison, {2: NOT_CONVERGED}))
     assert first.startswith("Of what could be computed reliably, 3 groups describe the 272 rows")
     assert "2 groups, which would be ahead by 2.0 points of BIC, could not" in first
-    assert "the computation for 2 groups did not converge, which leaves them undecided" in care
+    assert "the computation for 2 groups is not reliable, which leaves the matter open" in care
+
+
+def test_several_undecided_numbers_are_told_together(comparison: Comparison) -> None:
+    care = of(judged(comparison, {1: NOT_CONVERGED, 3: NOT_CONVERGED}))[2]
+    assert "the computation for 1 and 3 groups is not reliable" in care
 
 
 def test_nothing_is_promised_where_nothing_converged(comparison: Comparison) -> None:
