@@ -15,7 +15,7 @@ PSIS, MATCHED, REFITTED = range(3)
 refit without it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Loo:
     """Expected log predictive density of one row left out, summed over rows.
 
@@ -40,6 +40,10 @@ class Loo:
     good_k: float
     p_pointwise: Float[np.ndarray, " n"]
     how: Int[np.ndarray, " n"]
+
+    def __repr__(self) -> str:
+        told = f"elpd {self.elpd:.1f} +- {self.se:.1f}, p_loo {self.p_loo:.1f}"
+        return f"<{told}, {self.n_bad} of {len(self.how)} rows unreliable>"
 
     @property
     def bad(self) -> Bool[np.ndarray, " n"]:

@@ -59,7 +59,7 @@ class Peak(NamedTuple):
     mixture: Mixture | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Posterior:
     """Relabelled draws and everything that is said about them.
 
@@ -99,6 +99,10 @@ class Posterior:
     known_membership: Float[np.ndarray, "n k"] | None = None
     known_loo: Loo | None = None
     known_modes: tuple[SampledMode, ...] | None = None
+
+    def __repr__(self) -> str:
+        c, s = self.margin.shape
+        return f"<{c} x {s} draws by {self.inference}, k = {self.structure.k}: {self.verdict}>"
 
     @classmethod
     def of(

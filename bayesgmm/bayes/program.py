@@ -25,7 +25,7 @@ TRACING = RLock()
 """NumPyro keeps its handlers in one stack for all threads: only one may trace at a time."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Program:
     """A NumPyro program and where it came from; calling it calls its model.
 
@@ -42,6 +42,9 @@ class Program:
     path: str
     sha256: str
     text: str
+
+    def __repr__(self) -> str:
+        return f"<program {self.name}: {self.summary}>"
 
     def __call__(self, X: Any, k: int, **keywords: Any) -> Any:
         return self.model(X, k, **keywords)

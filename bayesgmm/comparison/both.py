@@ -45,7 +45,7 @@ FAMILY_OF_PROGRAM = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Both:
     """A maximum-likelihood fit and a posterior of the same number of components.
 
@@ -72,6 +72,10 @@ class Both:
     known_errors: StandardErrors | None = None
     refits: Bootstrap | None = None
     known_ends: tuple[Quantities, Quantities] | None = None
+
+    def __repr__(self) -> str:
+        data = self.problem.table.name
+        return f"<{self.model} of {data}, k = {self.n_components}: {self.posterior.verdict}>"
 
     def reordered(self, order: Int[np.ndarray, " k"]) -> "Both":
         """The same with the components of the maximum-likelihood fit in another order."""

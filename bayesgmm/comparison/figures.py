@@ -21,6 +21,7 @@ from bayesgmm.comparison.densities import (
 )
 from bayesgmm.data.errors import InputError, unknown
 from bayesgmm.gaussian.mixture import Mixture, most_probable, responsibilities
+from bayesgmm.ml.em import MAPS_PER_CYCLE
 from bayesgmm.ml.optima import MaximumLikelihood
 from bayesgmm.ml.problem import Problem
 from bayesgmm.plots.canvas import Panels
@@ -37,7 +38,7 @@ def convergence(ml: MaximumLikelihood, ax: Axes | None = None) -> Axes:
     """EM's log-likelihood, every start, the winner marked."""
     ends = [history[-1] if history.size else -np.inf for history in ml.histories]
     best = int(np.argmin(np.abs(np.array(ends) - ml.log_likelihood)))
-    return plots.convergence(list(ml.histories), best=best, ax=ax)
+    return plots.convergence(list(ml.histories), every=MAPS_PER_CYCLE, best=best, ax=ax)
 
 
 def ml_clusters(

@@ -96,7 +96,7 @@ def _convergence(both: Both) -> Picture:
     ml = both.ml
     alternative = (
         f"Convergence of EM: {ml.hits} of {counted(ml.n_starts, 'start')} reached the best "
-        f"optimum, the winner after {ml.n_iter} iterations."
+        f"optimum, the winner after {ml.n_iter} EM maps."
     )
     caption = (
         "How EM converged: what each start still lacked to the best log-likelihood. Starts that "

@@ -118,6 +118,19 @@ class Calibration(Told):
             )
         return lines
 
+    def header(self) -> list[str]:
+        """What was simulated."""
+        return self.lines()[:1]
+
+    def html_table(self) -> str:
+        """Both tables as HTML."""
+        import pandas as pd
+
+        covered = 100 * self.table.pivot_table("share", "method", "quantity", sort=False)
+        shown = [quantity for quantity in REPORTED if quantity in covered]
+        found = 100 * pd.DataFrame(self.recovered).T.rename(str.upper)
+        return _html(covered[shown], "coverage, % (asked: 95)") + _html(found, "best k, %")
+
     def sentences(self) -> list[str]:
         """What the tables say."""
         k = self.fit.n_components
@@ -330,3 +343,9 @@ def _entry(coverage: Coverage | None) -> str:
     if coverage is None or not np.isfinite(coverage.share):
         return f"{'-':>13}"
     return f"{100 * coverage.share:.1f} +-{100 * coverage.error:.1f}".rjust(13)
+
+
+def _html(percent: "pd.DataFrame", corner: str) -> str:
+    """A table of whole per cents, named in its corner."""
+    named = percent.rename_axis(index=None, columns=corner)
+    return named.to_html(float_format="{:.0f}".format, na_rep="-", border=0)

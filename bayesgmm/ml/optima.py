@@ -1,7 +1,7 @@
 """What many starts found: distinct optima, and the best admissible one of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -34,7 +34,7 @@ class Optimum:
         return not self.reason
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class MaximumLikelihood:
     """A maximum-likelihood fit and everything that its starts taught.
 
@@ -63,8 +63,8 @@ class MaximumLikelihood:
     n_iter: int
     converged: bool
     history: Float[np.ndarray, " steps"]
-    histories: tuple[Float[np.ndarray, " _"], ...] = field(repr=False)
-    optima: tuple[Optimum, ...] = field(repr=False)
+    histories: tuple[Float[np.ndarray, " _"], ...]
+    optima: tuple[Optimum, ...]
     n_starts: int
     n_raced: int
     aic: float
@@ -74,6 +74,11 @@ class MaximumLikelihood:
     smallest_eigenvalue: float
     shares: Float[np.ndarray, " k"] | None = None
     penalty: str = ""
+
+    def __repr__(self) -> str:
+        told = f"log-likelihood {self.log_likelihood:.2f}, BIC {self.bic:.1f}"
+        found = f"{self.hits} of {self.n_starts} starts"
+        return f"<{self.family.name}, k = {self.n_components}: {told}, reached by {found}>"
 
     @property
     def n_components(self) -> int:

@@ -17,8 +17,8 @@ from numpy.typing import ArrayLike, NDArray
 Values = NDArray[np.float64]
 Keywords = dict[str, Any]
 
-# Okabe and Ito (2008) without yellow and black, then wine and brown: apart under the three
-# dichromacies, and all of them legible on white.
+# Okabe and Ito (2008) without yellow and black, then violet and brown: apart under the three
+# dichromacies, and all of them legible on white and on black.
 PALETTE = (
     "#0072B2",  # blue
     "#D55E00",  # vermilion
@@ -26,7 +26,7 @@ PALETTE = (
     "#CC79A7",  # pink
     "#E69F00",  # orange
     "#56B4E9",  # sky
-    "#882255",  # wine
+    "#A569FF",  # violet
     "#8C564B",  # brown
 )
 MARKERS = ("o", "s", "^", "D", "v")

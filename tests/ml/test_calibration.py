@@ -1,5 +1,7 @@
 """Calibration: coverage near its level where theory says so, and counts that add up."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -75,6 +77,14 @@ def test_the_tables_hold_what_was_counted(clear):
     told = clear.to_dict()
     assert told["recovered"]["bic"]["2"] == clear.recovered["bic"][2]
     assert told["coverage"][0]["share"] == clear.coverages[0].share
+
+
+def test_html_holds_every_share(clear):
+    shown = re.findall(r"<td>(.*?)</td>", clear._repr_html_())
+    shares = [each.share for each in clear.coverages]
+    shares += [share for found in clear.recovered.values() for share in found.values()]
+    assert sorted(shown) == sorted(f"{100 * share:.0f}" for share in shares)
+    assert clear.lines()[0] in clear._repr_html_()
 
 
 def test_what_is_shared_or_known_is_not_counted():

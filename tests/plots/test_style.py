@@ -53,8 +53,10 @@ def test_colours_stay_apart_for_colour_blind_readers(view: np.ndarray) -> None:
     assert min(apart) > 0.07
 
 
-def test_colours_are_legible_on_white() -> None:
+def test_colours_are_legible_on_white_and_on_black() -> None:
     assert all(luminance(colour) < 0.45 for colour in PALETTE)
+    dark = luminance(DARK.paper)
+    assert all((luminance(colour) + 0.05) / (dark + 0.05) > 3 for colour in PALETTE)
 
 
 def test_ink_suits_the_background() -> None:
