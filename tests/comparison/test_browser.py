@@ -59,7 +59,7 @@ def test_it_loads_without_a_complaint(text: str, tmp_path: Path) -> None:
     path.write_text(text, encoding="utf-8")
     dom, log = browse(path, "--dump-dom")
     assert "CONSOLE" not in log
-    assert dom.count('<button type="button">') > 50
+    assert dom.count('<button type="button"') > 50
     path.write_text(text.replace("script-src", "x-src"), encoding="utf-8")
     assert "CONSOLE" in browse(path, "--dump-dom")[1]  # so that silence means something
 

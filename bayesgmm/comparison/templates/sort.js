@@ -13,6 +13,7 @@ for (const table of document.querySelectorAll("main table")) {
 function addButton(table, heading) {
   const button = document.createElement("button");
   button.type = "button";
+  button.title = "Sort by this column";
   button.append(...heading.childNodes);
   button.addEventListener("click", () => sort(table, heading));
   heading.append(button);
