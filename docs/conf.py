@@ -1,8 +1,8 @@
 """How Sphinx builds the site; what a page needs is in the build, and nothing is fetched."""
 
 import re
-import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from sphinx.application import Sphinx
@@ -26,7 +26,7 @@ extensions = [
     "sphinx_copybutton",
     "mathml",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "**/.*"]
 
 # Docstrings are in Google's style, with `code` between single backticks.
 default_role = "literal"
@@ -69,11 +69,10 @@ ALONE = ("index", "getting-started", "method", "promises", "changelog", "contrib
 html_sidebars = {page: [] for page in ALONE}
 
 
-def copy_notebooks(app: Sphinx, config: object) -> None:
-    """The notebooks of the repository, where Sphinx finds them; git ignores the copies."""
-    copies = HERE / "notebooks"
-    shutil.rmtree(copies, ignore_errors=True)
-    shutil.copytree(HERE.parent / "notebooks", copies, ignore=shutil.ignore_patterns(".*"))
+def link_notebooks(app: Sphinx, config: object) -> None:
+    """The notebooks of the repository, where Sphinx finds them; git ignores the link."""
+    with suppress(FileExistsError):  # another build made it
+        (HERE / "notebooks").symlink_to(Path("..") / "notebooks", target_is_directory=True)
 
 
 def keep_underscores(
@@ -87,7 +86,7 @@ def keep_underscores(
 
 
 def setup(app: Sphinx) -> None:
-    app.connect("config-inited", copy_notebooks)
+    app.connect("config-inited", link_notebooks)
     app.connect("autodoc-process-docstring", keep_underscores, priority=900)
     for field in PyObject.doc_field_types:
         if field.name == "variable":
