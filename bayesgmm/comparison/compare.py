@@ -213,7 +213,7 @@ class Comparison:
 
     def report(self, path: str | Path) -> Path:
         """Write the report, one self-contained HTML file, and return its path."""
-        from bayesgmm.comparison.report import write
+        from bayesgmm.comparison.report.document import write
 
         return write(self, Path(path))
 

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from bayesgmm.bayes.diagnose import APPROXIMATE, STABLE, Thresholds
 from bayesgmm.comparison.both import Both
-from bayesgmm.comparison.contenders import Contenders
-from bayesgmm.comparison.grids import Grid, GridRow
+from bayesgmm.comparison.report.contenders import Contenders
+from bayesgmm.comparison.report.grids import Grid, GridRow
 from bayesgmm.comparison.words import fixed
 
 NOTHING_FOUND = {

@@ -14,17 +14,17 @@ import pytest
 import bayesgmm as bg
 from bayesgmm import plots
 from bayesgmm.bayes.diagnose import AMBIGUOUS, NOT_CONVERGED, Flag, Verdict
-from bayesgmm.comparison import pictures
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.compare import Comparison
-from bayesgmm.comparison.picture import picture
-from bayesgmm.comparison.pictures import of_fit
-from bayesgmm.comparison.posterior_pictures import of_estimates
 from bayesgmm.comparison.programs import ProgramComparison
-from bayesgmm.comparison.report import answer, render
+from bayesgmm.comparison.report import pictures
+from bayesgmm.comparison.report.document import answer, render
+from bayesgmm.comparison.report.picture import picture
+from bayesgmm.comparison.report.pictures import of_fit
+from bayesgmm.comparison.report.posterior_pictures import of_estimates
 from bayesgmm.data.errors import InputError
 from bayesgmm.plots.style import luminance
-from tests.comparison.pages import Page, flaws
+from tests.comparison.report.pages import Page, flaws
 
 STUCK = Flag(NOT_CONVERGED, "R-hat 1.9 > 1.01", "it is provisional", "use --max-draws 9000")
 EVIL = "<script>alert('x & y')</script>"

@@ -13,10 +13,10 @@ from bayesgmm.bayes.loo import MATCHED, PSIS
 from bayesgmm.bayes.program import load_model, model_names
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.compare import Comparison
-from bayesgmm.comparison.methods import of_components as methods
-from bayesgmm.comparison.methods import spans
-from bayesgmm.comparison.priors import PRIORS
-from bayesgmm.comparison.references import REFERENCES, references
+from bayesgmm.comparison.report.methods import of_components as methods
+from bayesgmm.comparison.report.methods import spans
+from bayesgmm.comparison.report.priors import PRIORS
+from bayesgmm.comparison.report.references import REFERENCES, references
 
 CITATION = re.compile(r"[A-Z][a-z]+(?:, [A-Z][a-z]+)*(?: and [A-Z][a-z]+| et al\.)? (?:19|20)\d\d")
 

@@ -15,7 +15,7 @@ from bayesgmm.bayes.diagnose import (
     Thresholds,
 )
 from bayesgmm.comparison.both import Both
-from bayesgmm.comparison.contenders import Contenders
+from bayesgmm.comparison.report.contenders import Contenders
 from bayesgmm.comparison.verdicts import TIE, TIE_SE
 
 if TYPE_CHECKING:

@@ -3,9 +3,10 @@
 from typing import TYPE_CHECKING
 
 from bayesgmm import plots
-from bayesgmm.comparison import figures, posterior_pictures
+from bayesgmm.comparison import figures
 from bayesgmm.comparison.both import Both
-from bayesgmm.comparison.picture import Picture, picture
+from bayesgmm.comparison.report import posterior_pictures
+from bayesgmm.comparison.report.picture import Picture, picture
 from bayesgmm.comparison.words import counted, fixed, listed
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ import pytest
 
 import bayesgmm as bg
 from bayesgmm.bayes.diagnose import AMBIGUOUS, MULTIMODAL, NOT_CONVERGED, Flag, Verdict
-from bayesgmm.comparison import abstract
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.compare import Comparison
-from bayesgmm.comparison.groups import columns_apart
 from bayesgmm.comparison.programs import ProgramComparison, ranked
+from bayesgmm.comparison.report import abstract
+from bayesgmm.comparison.report.groups import columns_apart
 from bayesgmm.comparison.summary import Summary
 from bayesgmm.gaussian.mixture import Mixture
 

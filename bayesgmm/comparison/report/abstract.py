@@ -11,9 +11,9 @@ import numpy as np
 from bayesgmm.bayes.diagnose import AMBIGUOUS, COLLAPSED, INTERRUPTED, MULTIMODAL, OVER_FITTED
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.compare import Comparison
-from bayesgmm.comparison.groups import groups
 from bayesgmm.comparison.parameters import Parameter
 from bayesgmm.comparison.programs import ProgramComparison
+from bayesgmm.comparison.report.groups import groups
 from bayesgmm.comparison.verdicts import better_family, tied
 from bayesgmm.comparison.words import counted, fixed, listed, number
 

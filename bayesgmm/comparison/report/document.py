@@ -7,21 +7,9 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 
 from bayesgmm import store
-from bayesgmm.comparison import abstract, contenders, diagnostics, grids, methods, pictures
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.compare import Comparison
-from bayesgmm.comparison.contenders import Contenders
-from bayesgmm.comparison.findings import all_findings, findings, remarks
-from bayesgmm.comparison.legends import (
-    Legend,
-    comparison_legend,
-    parameters_legend,
-    programs_legend,
-    verdicts_legend,
-)
-from bayesgmm.comparison.page import page
 from bayesgmm.comparison.programs import ProgramComparison
-from bayesgmm.comparison.references import references
 from bayesgmm.comparison.repeat import (
     command_line,
     programs_command_line,
@@ -29,8 +17,20 @@ from bayesgmm.comparison.repeat import (
     python_call,
     record,
 )
+from bayesgmm.comparison.report import abstract, contenders, diagnostics, grids, methods, pictures
+from bayesgmm.comparison.report.contenders import Contenders
+from bayesgmm.comparison.report.findings import all_findings, findings, remarks
+from bayesgmm.comparison.report.legends import (
+    Legend,
+    comparison_legend,
+    parameters_legend,
+    programs_legend,
+    verdicts_legend,
+)
+from bayesgmm.comparison.report.page import page
+from bayesgmm.comparison.report.references import references
+from bayesgmm.comparison.report.typography import captioned
 from bayesgmm.comparison.summary import Summary
-from bayesgmm.comparison.typography import captioned
 from bayesgmm.comparison.words import counted, listed
 from bayesgmm.gaussian.families import family_label
 

@@ -12,13 +12,15 @@ from typing import Any
 import pytest
 
 from bayesgmm.comparison.compare import Comparison
-from bayesgmm.comparison.report import render
-from bayesgmm.comparison.typography import DASH, MINUS
-from tests.comparison.pages import browse, browser
+from bayesgmm.comparison.report.document import render
+from bayesgmm.comparison.report.typography import DASH, MINUS
+from tests.comparison.report.pages import browse, browser
 
 pytestmark = pytest.mark.skipif(browser() is None, reason="no Chromium is installed")
 
-SCRIPT = files("bayesgmm.comparison").joinpath("templates", "sort.js").read_text(encoding="utf-8")
+SCRIPT = (
+    files("bayesgmm.comparison.report").joinpath("templates", "sort.js").read_text(encoding="utf-8")
+)
 
 # Presses headings by their numbers, and tells the columns that come out.
 DRIVER = """

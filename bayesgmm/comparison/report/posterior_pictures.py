@@ -7,8 +7,8 @@ from bayesgmm.bayes.checks import occupied_after
 from bayesgmm.comparison import figures, posterior_figures
 from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.checks import predictive_check
-from bayesgmm.comparison.groups import columns_apart
-from bayesgmm.comparison.picture import Picture, picture
+from bayesgmm.comparison.report.groups import columns_apart
+from bayesgmm.comparison.report.picture import Picture, picture
 from bayesgmm.comparison.words import counted, fixed, listed, number
 
 MOST_PAIRED = 2000  # rows; a matrix of more takes longer than the rest of the report

@@ -6,11 +6,11 @@ from typing import Any
 from bayesgmm.bayes import adaptation, start
 from bayesgmm.bayes.diagnose import Thresholds
 from bayesgmm.bayes.settings import Settings
-from bayesgmm.comparison import contenders as fits_of
 from bayesgmm.comparison.compare import Comparison
-from bayesgmm.comparison.contenders import Contenders
-from bayesgmm.comparison.priors import priors
 from bayesgmm.comparison.programs import ProgramComparison
+from bayesgmm.comparison.report import contenders as fits_of
+from bayesgmm.comparison.report.contenders import Contenders
+from bayesgmm.comparison.report.priors import priors
 from bayesgmm.comparison.verdicts import TIE, TIE_SE
 from bayesgmm.comparison.words import counted, listed
 from bayesgmm.gaussian.families import family, family_label

@@ -6,8 +6,8 @@ import numpy as np
 
 from bayesgmm.bayes.diagnose import Thresholds
 from bayesgmm.comparison.both import Both
-from bayesgmm.comparison.contenders import Contenders
-from bayesgmm.comparison.grids import Grid, GridRow
+from bayesgmm.comparison.report.contenders import Contenders
+from bayesgmm.comparison.report.grids import Grid, GridRow
 from bayesgmm.comparison.words import INFERENCES, fixed
 
 SHOWN_MODES = 4

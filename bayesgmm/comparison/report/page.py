@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from bayesgmm.comparison.typography import pages, prose
+from bayesgmm.comparison.report.typography import pages, prose
 
 
 def page(template: str, content: Mapping[str, Any]) -> str:
@@ -19,7 +19,7 @@ def page(template: str, content: Mapping[str, Any]) -> str:
     forbids everything else, so that nothing can be loaded from elsewhere.
     """
     environment = Environment(
-        loader=PackageLoader("bayesgmm.comparison"),
+        loader=PackageLoader("bayesgmm.comparison.report"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -34,7 +34,9 @@ def page(template: str, content: Mapping[str, Any]) -> str:
 
 
 def _text(name: str) -> str:
-    return files("bayesgmm.comparison").joinpath("templates", name).read_text(encoding="utf-8")
+    return (
+        files("bayesgmm.comparison.report").joinpath("templates", name).read_text(encoding="utf-8")
+    )
 
 
 def _hash(script: str) -> str:
