@@ -25,7 +25,7 @@ check: $(TEST_STAMP)  ## formatting, lint, types, import contract
 	$(BIN)/lint-imports
 
 notebooks: $(TEST_STAMP)  ## execute the notebooks in place, figures included
-	$(BIN)/jupyter execute --inplace notebooks/*.ipynb
+	$(BIN)/python scripts/notebooks.py notebooks/*.ipynb
 
 docs: $(TEST_STAMP)  ## build the documentation into docs/_build/html
 	$(BIN)/python -m sphinx -W --keep-going -q -b html docs docs/_build/html

@@ -9,6 +9,8 @@ import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
+from scripts.notebooks import bare
+
 NOTEBOOKS = sorted((Path(__file__).parent.parent / "notebooks").glob("*.ipynb"))
 OF_ONE_MACHINE = re.compile(r"(?<![\w/.:])/(home|root|tmp|usr|var|work|Users)/")
 
@@ -34,6 +36,12 @@ def test_notebook_runs_and_shows_what_is_committed(path: Path, tmp_path: Path) -
 def test_notebook_is_committed_in_the_order_of_its_cells(path: Path) -> None:
     cells = _code(_read(path))
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+
+
+@each_notebook
+def test_notebook_holds_nothing_that_differs_from_run_to_run(path: Path) -> None:
+    book = _read(path)
+    assert bare(_read(path)) == book
 
 
 @each_notebook
