@@ -57,9 +57,11 @@ def test_make_targets_exist() -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE)
 
 
-def test_figure_exists() -> None:
-    for path in re.findall(r"!\[.*?\]\((.*?)\)", README):
-        assert (ROOT / path).is_file()
+def test_figures_and_links_lead_to_files() -> None:
+    paths = re.findall(r"\[.*?\]\((?!https?:)(.*?)\)", README)
+    assert len(paths) > 12
+    for path in paths:
+        assert (ROOT / path).is_file(), path
 
 
 def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
