@@ -53,7 +53,7 @@ def progress_line(seconds: float, what: str, done: int, total: int, note: str) -
 def duration(seconds: float) -> str:
     """A time as people say it.
 
-    >>> duration(6.2), duration(95), duration(7260)
+    >>> duration(6.2), duration(95.0), duration(7260.0)
     ('6 s', '1 min 35 s', '2 h 1 min')
     """
     whole = round(seconds)
