@@ -12,6 +12,7 @@ from bayesgmm.data.errors import InputError, nearest
 from bayesgmm.gaussian.mixture import Mixture
 
 CHAIN = ("chain", "draw")
+ROUNDED = 1e-4  # Stan's files hold six digits, so that the weights of a draw sum to 1 +- k 5e-7
 
 
 class Names(NamedTuple):
@@ -100,8 +101,8 @@ def mixture_of(posterior: xr.Dataset, names: Names, d: int) -> Mixture:
     weights = _values(posterior, "weights", names.weights)
     if weights.ndim != 3:
         raise _shape_error("weights", names.weights, weights, "(k)")
-    total, k = weights.sum(-1), weights.shape[-1]
-    if (weights < 0).any() or (np.abs(total - 1) > 1e-6).any():
+    total, k = weights.sum(-1, keepdims=True), weights.shape[-1]
+    if (weights < 0).any() or (np.abs(total - 1) > ROUNDED).any():
         raise InputError(
             f"weights={names.weights!r} holds draws that are negative or do not sum to 1; name the "
             "mixture weights."
@@ -111,7 +112,7 @@ def mixture_of(posterior: xr.Dataset, names: Names, d: int) -> Mixture:
         means = means[..., None]
     if means.shape[2:] != (k, d):
         raise _shape_error("means", names.means, means, f"({k}, {d})")
-    return Mixture(weights, means, _factors(posterior, names, k, d))
+    return Mixture(weights / total, means, _factors(posterior, names, k, d))
 
 
 def _factors(posterior: xr.Dataset, names: Names, k: int, d: int) -> np.ndarray:

@@ -63,6 +63,15 @@ def test_scrambled_draws_come_back_with_all_that_belongs_to_them(method):
     assert found.diagnostics.occupied == 1.0
 
 
+def test_weights_rounded_to_six_digits_are_those_of_the_draws():
+    mixture, rows = simulated(k=3)
+    rounded = as_arrays(mixture._replace(weights=mixture.weights.round(6)))
+    assert (np.abs(rounded["w"].sum(-1) - 1) > 5e-7).any()
+    found = brought(rounded, rows).both_.posterior.mixture.weights
+    np.testing.assert_allclose(found.sum(-1), 1.0, rtol=1e-14)
+    np.testing.assert_allclose(np.sort(found), np.sort(mixture.weights), atol=2e-6)
+
+
 def test_what_the_sampler_says_is_read_from_its_notes():
     fit = own()
     tree = xr.DataTree.from_dict(
