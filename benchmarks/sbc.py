@@ -151,6 +151,9 @@ def written(results: Mapping[Job, Mapping[int, dict[str, Any]]]) -> str:
         "sticks, and chains rarely travel from one order to another. They are not to be read; "
         "weights, means and whatever labels cannot touch are.",
         "",
+        "The rows of `vi` and `laplace` are approximations, whose ranks need not be uniform: what "
+        'departs there is their error, and "poor" counts the fits whose k-hat says so.',
+        "",
         "Mean rank is 0.5 if the posterior lies where it should; spread is 1 if it is as wide as "
         "it should be, larger where it is too narrow.",
     ]

@@ -44,7 +44,8 @@ def relabel(
         covariances: name of the covariances, (k, d, d), or (d, d) if components share one; (k)
             variances for one column.
         scale_tril: name of lower Cholesky factors, instead.
-        sds: name of standard deviations, (k, d), or (k) for one column or spheres, instead.
+        sds: name of standard deviations, (k, d), or (k) for one column or spheres, instead; only
+            of components without correlations.
         cluster_dims: further dimensions that count the components; variables with one of them, or
             with one of those above, move with their component, and the others stay as they are.
         method: as in `BayesianMixture.relabel`.
