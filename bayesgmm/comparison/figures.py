@@ -24,7 +24,7 @@ from bayesgmm.gaussian.mixture import Mixture, most_probable, responsibilities
 from bayesgmm.ml.em import MAPS_PER_CYCLE
 from bayesgmm.ml.optima import MaximumLikelihood
 from bayesgmm.ml.problem import Problem
-from bayesgmm.plots.canvas import Panels
+from bayesgmm.plots.canvas import Panels, figure_given
 
 type Columns = str | Sequence[str] | None
 """Names of the columns to show."""
@@ -193,7 +193,8 @@ def chosen(problem: Problem, columns: Columns) -> tuple[list[int], list[str]]:
         InputError: an unknown column, one that is named twice, or none.
     """
     names = list(problem.table.columns)
-    shown = names if columns is None else [columns] if isinstance(columns, str) else list(columns)
+    wanted = names if columns is None else columns
+    shown = np.atleast_1d(np.asarray(wanted, dtype=np.object_)).tolist()
     for name in shown:
         if name not in names:
             raise unknown("column", name, names)
@@ -225,7 +226,7 @@ def one_panel(names: Sequence[str], ax: Axes | None, fig: Figure | None) -> Axes
         InputError: one panel for three columns or more.
     """
     if len(names) < 3:
-        return fig.add_subplot() if ax is None and fig is not None else ax
+        return figure_given(fig).add_subplot() if ax is None and fig is not None else ax
     if ax is not None:
         raise InputError(
             f"ax is one panel, and {len(names)} columns make a grid of them: choose two, such as "

@@ -15,6 +15,7 @@ from bayesgmm.comparison.figures import chosen
 from bayesgmm.comparison.views import flat_draws
 from bayesgmm.data.errors import InputError, unknown
 from bayesgmm.ml.bootstrap import Bootstrap
+from bayesgmm.ml.problem import Problem
 from bayesgmm.plots.canvas import Panels
 
 UNSURE_ROWS = 10
@@ -43,7 +44,7 @@ def clouds(
             f"model {both.model!r} has components that are not normal: the bootstrap is of another "
             "likelihood. plot_weights() and plot_relabelling() show its draws."
         )
-    (j, *_), (name, *_) = chosen(both.problem, column)
+    j, name = _one(both.problem, column)
     draws, mixture = flat_draws(both), both.ml.mixture
     return plots.clouds(
         refits.mixtures.weights,
@@ -55,6 +56,14 @@ def clouds(
         name=f"mean {name}",
         fig=fig,
     )
+
+
+def _one(problem: Problem, column: str | None) -> tuple[int, str]:
+    """Place and name of a column, the first by default."""
+    places, names = chosen(problem, column)
+    if column is not None and len(names) > 1:
+        raise InputError(f"column={names} are {len(names)} columns; choose one of them.")
+    return places[0], names[0]
 
 
 def memberships(
@@ -103,7 +112,8 @@ def relabelling(both: Both, name: str | None = None, fig: Figure | None = None) 
     """
     known = _parameters(both)
     columns = both.problem.table.columns
-    title = name or (columns[0] if columns[0] in known else WEIGHTS)
+    first = columns[0] if columns[0] in known else WEIGHTS
+    title = first if name is None else name
     if title not in known:
         raise unknown("name", title, known)
     label, after = known[title]
@@ -144,7 +154,7 @@ def predictive(
     both: Both, rng: np.random.Generator, column: str | None = None, ax: Axes | None = None
 ) -> Axes:
     """A column of data sets that the posterior predicts, and of the data."""
-    (j, *_), (name, *_) = chosen(both.problem, column)
+    j, name = _one(both.problem, column)
     tree = predictions.posterior_predictive(both, REPLICATES, rng)
     sets = tree["posterior_predictive"]["X"].to_numpy()[..., j]
     x = tree["observed_data"]["X"].to_numpy()[:, j]

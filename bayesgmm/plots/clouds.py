@@ -17,9 +17,11 @@ from bayesgmm.plots.style import (
     Values,
     component_styles,
     dress,
+    legible,
     mark_component,
     mixed,
     shades,
+    varies,
 )
 
 MASSES = (0.95, 0.5)
@@ -74,7 +76,7 @@ def clouds(
             mark_component(ax, x, y, j)
         ax.locator_params(nbins=4)
         ax.set_xlabel("weight" if j + across >= k else "")
-        ax.set_ylabel(name if j % across == 0 else "")
+        ax.set_ylabel(legible(name) if j % across == 0 else "")
     _explain(axes)
     return axes
 
@@ -118,7 +120,7 @@ def _heights(cloud: Values) -> tuple[Values, Values, Values, Values]:
 
 def _has_area(cloud: Values) -> bool:
     """Whether the two coordinates vary, and not as one."""
-    if cloud.shape[1] < 3 or (np.ptp(cloud, axis=1) <= 1e-9 * np.abs(cloud).max(axis=1)).any():
+    if cloud.shape[1] < 3 or not all(varies(values) for values in cloud):
         return False
     correlation = np.asarray(np.corrcoef(cloud))
     return bool(abs(correlation[0, 1]) < 1 - 1e-9)
@@ -141,10 +143,10 @@ def _sides(ax: Axes, boot: Values, draws: Values, colour: str) -> None:
         side.set_axis_off()
     ink = shades(ax).text
     fill: Keywords = dict(color=colour, alpha=0.45, linewidth=0)
-    if np.ptp(draws[0]) and np.ptp(boot[0]):
+    if varies(draws[0]) and varies(boot[0]):
         top.fill_between(x, gaussian_kde(draws[0])(x), **fill)
         top.plot(x, gaussian_kde(boot[0])(x), color=ink, linewidth=1.1)
-    if np.ptp(draws[1]) and np.ptp(boot[1]):
+    if varies(draws[1]) and varies(boot[1]):
         right.fill_betweenx(y, gaussian_kde(draws[1])(y), **fill)
         right.plot(gaussian_kde(boot[1])(y), y, color=ink, linewidth=1.1)
 

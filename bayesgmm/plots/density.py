@@ -22,6 +22,7 @@ from bayesgmm.plots.style import (
     Values,
     column_names,
     legend_above,
+    legible,
     mixed,
     relative,
     shades,
@@ -88,7 +89,7 @@ def density_line(
     draw_bars(ax, rows, bin_edges(rows, row_weights), row_weights)
     handles = _curves(ax, curve, 2.2)
     handles[0].set_label(f"{estimate} density")
-    ax.set(xlabel="x" if column is None else column, ylabel="density", xlim=_ends(curve.x))
+    ax.set(xlabel="x" if column is None else legible(column), ylabel="density", xlim=_ends(curve.x))
     ax.set_ylim(bottom=0.0)
     legend_above(ax, handles)
     return ax

@@ -13,6 +13,7 @@ from bayesgmm.plots.style import (
     Values,
     component_styles,
     legend_above,
+    legible,
     mark_component,
     shades,
 )
@@ -64,7 +65,7 @@ def histogram(
     _number(ax, points, component_densities(points, weights, means, sds))
     if posterior_density is not None:
         handles += draw_band(ax, points, np.asarray(posterior_density, dtype=np.float64))
-    ax.set(xlabel="x" if column is None else column, ylabel="density", xlim=(low, high))
+    ax.set(xlabel="x" if column is None else legible(column), ylabel="density", xlim=(low, high))
     ax.set_ylim(bottom=0.0)
     legend_above(ax, handles)
     return ax

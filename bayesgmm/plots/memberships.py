@@ -14,6 +14,7 @@ from bayesgmm.plots.style import (
     Values,
     component_styles,
     legend_above,
+    legible,
     mark_component,
     membership_styles,
     shades,
@@ -60,7 +61,7 @@ def memberships(
             _probability(ax, own, y, j, styles[j])
     ax.hlines(np.arange(1, len(p)) - 0.5, 0, 1, color=shades(ax).faint, linewidth=0.6, zorder=1)
     names = range(len(p)) if rows is None else rows
-    ax.set_yticks(np.arange(len(p)), [str(name) for name in names])
+    ax.set_yticks(np.arange(len(p)), [legible(name) for name in names])
     ax.tick_params(axis="y", length=0)
     ax.set(xlim=(-0.03, 1.03), ylim=(len(p) - 0.5, -0.5))
     ax.set(xlabel="probability of the component", ylabel="row")

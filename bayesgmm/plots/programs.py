@@ -8,7 +8,7 @@ from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike
 
 from bayesgmm.plots.canvas import axes_or_new
-from bayesgmm.plots.style import PALETTE, Keywords, legend_above, shades
+from bayesgmm.plots.style import PALETTE, Keywords, legend_above, legible, shades
 
 MINUS = "\u2212"
 
@@ -39,7 +39,9 @@ def programs(
     for row in range(len(names)):
         _program(ax, row, float(distance[row]), float(error[row]), weak=bool(weak[row]))
     told = [f"\nweight {w:.2f}" if np.isfinite(w) else "" for w in weight]
-    ax.set_yticks(np.arange(len(names)), [f"{n}{w}" for n, w in zip(names, told, strict=True)])
+    ax.set_yticks(
+        np.arange(len(names)), [f"{legible(n)}{w}" for n, w in zip(names, told, strict=True)]
+    )
     ax.tick_params(axis="y", length=0)
     ax.set(ylim=(len(names) - 0.5, -0.5), ylabel="program")
     ax.set_xlabel(f"distance from best, {MINUS}2 log")

@@ -7,7 +7,15 @@ from numpy.typing import ArrayLike
 from scipy.stats import gaussian_kde
 
 from bayesgmm.plots.canvas import Panels, figure_or_new
-from bayesgmm.plots.style import LABEL_SIZE, Values, component_styles, dress, shades
+from bayesgmm.plots.style import (
+    LABEL_SIZE,
+    Values,
+    component_styles,
+    dress,
+    legible,
+    shades,
+    varies,
+)
 
 MOST_DRAWS = 1600  # shown, of all chains
 MOST_CHAINS = 4  # that are named
@@ -37,7 +45,7 @@ def relabelling(
         _trace(dress(trace), draws)
         _densities(dress(side), draws.reshape(-1, draws.shape[-1]))
         trace.set_title(title, loc="left", fontsize=LABEL_SIZE, color=shades(trace).text)
-        trace.set_ylabel(name)
+        trace.set_ylabel(legible(name))
     axes[0, 0].tick_params(labelbottom=False)
     axes[1, 1].set_xlabel("density")
     return axes
@@ -75,7 +83,7 @@ def _densities(ax: Axes, draws: Values) -> None:
     margin = 0.05 * (high - low)
     grid = np.linspace(low - margin, high + margin, 400)
     for style, values in zip(component_styles(draws.shape[1]), draws.T, strict=True):
-        if np.ptp(values) > 1e-9 * np.abs(values).max():
+        if varies(values):
             height = gaussian_kde(values)(grid)
             height /= height.max()
             ax.fill_betweenx(grid, 0, height, color=style.colour, alpha=0.3, linewidth=0)

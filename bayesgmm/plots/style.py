@@ -11,6 +11,7 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.legend import Legend
+from matplotlib.mathtext import MathTextParser
 from matplotlib.typing import ColorType
 from numpy.typing import ArrayLike, NDArray
 
@@ -87,7 +88,19 @@ def component_colours(k: int) -> tuple[str, ...]:
 
 def column_names(columns: Sequence[str] | None, d: int) -> list[str]:
     """The names of `d` columns, `x1, x2, ...` where none were given."""
-    return [f"x{j + 1}" for j in range(d)] if columns is None else [str(c) for c in columns]
+    return [f"x{j + 1}" for j in range(d)] if columns is None else [legible(c) for c in columns]
+
+
+def legible(name: object) -> str:
+    """A name as matplotlib shows it: formulas between dollars as such, other dollars themselves."""
+    text = str(name)
+    if "$" not in text:
+        return text
+    try:
+        MathTextParser("path").parse(text)
+    except ValueError:
+        return text.replace("$", r"\$")
+    return text
 
 
 def dress(ax: Axes, *, scale: float = 1.0) -> Axes:
@@ -98,6 +111,8 @@ def dress(ax: Axes, *, scale: float = 1.0) -> Axes:
     ax.tick_params(labelsize=scale * TICK_SIZE, color=ink.muted, labelcolor=ink.text, width=0.8)
     for label in (ax.xaxis.label, ax.yaxis.label):
         label.set(size=scale * LABEL_SIZE, color=ink.text)
+    # A factor such as 1e6 stands over the tick labels, clear of a legend above the axes.
+    ax.yaxis.get_offset_text().set(size=scale * TICK_SIZE, horizontalalignment="right")
     return ax
 
 
@@ -112,6 +127,12 @@ def size_in_points(ax: Axes) -> tuple[float, float]:
     """Width and height of the axes, before the layout has given them their place."""
     box = ax.get_window_extent()
     return 72 * box.width / ax.figure.dpi, 72 * box.height / ax.figure.dpi
+
+
+def varies(values: ArrayLike) -> bool:
+    """Whether values differ by more than rounding, however far from 0 they lie."""
+    sample = np.asarray(values, dtype=np.float64)
+    return bool(np.ptp(sample) > 1e-12 * np.abs(sample).max())
 
 
 def relative(row_weights: ArrayLike) -> Values:

@@ -1,11 +1,15 @@
 """The figures of a fit: what they are drawn on, and what is refused."""
 
+from inspect import unwrap
+
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 import bayesgmm as bg
+from bayesgmm.comparison.figures import chosen
+from bayesgmm.comparison.posterior_figures import _one
 
 PANELS = ["convergence", "clusters", "uncertainty", "density", "weights", "memberships"]
 PANELS += ["co_clustering", "occupied", "predictive", "loo"]
@@ -98,3 +102,10 @@ def test_occupied_bars_are_the_table(faithful_fit: bg.BayesianMixture) -> None:
 def test_one_of_several_columns_shows_no_memberships(faithful_fit: bg.BayesianMixture) -> None:
     with pytest.raises(bg.InputError, match="do not make a plane"):
         faithful_fit.plot_uncertainty("waiting")
+
+
+def test_columns_are_names(faithful_fit: bg.BayesianMixture) -> None:
+    with pytest.raises(bg.InputError, match="column=1 is not known"):
+        unwrap(chosen)(faithful_fit.both_.problem, 1)
+    with pytest.raises(bg.InputError, match="are 2 columns; choose one of them"):
+        unwrap(_one)(faithful_fit.both_.problem, ["eruptions", "waiting"])

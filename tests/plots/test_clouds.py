@@ -54,3 +54,10 @@ def test_farthest_points_do_not_stretch_a_panel(weight_draws: Draws) -> None:
     values = np.random.default_rng(0).normal(size=(3000, 2))
     values[0] = 1e4
     assert max(ax.get_ylim()[1] for ax in clouds(draws[1:], values[1:], draws, values)) < 10
+
+
+def test_regions_do_not_depend_on_where_the_cloud_lies() -> None:
+    ax = Figure().add_subplot()
+    draw_regions(ax, np.random.default_rng(0).normal([[0.0], [1e9]], 1.0, (2, 99)))
+    assert ax.collections
+    assert not ax.lines

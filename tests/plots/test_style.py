@@ -1,19 +1,26 @@
+from inspect import unwrap
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from bayesgmm.plots import component_colours, weights
+from bayesgmm.plots.canvas import axes_or_new, figure_given
 from bayesgmm.plots.style import (
     DARK,
     LIGHT,
     PALETTE,
     component_styles,
     dress,
+    legend_above,
+    legible,
     luminance,
     mixed,
     shades,
+    varies,
 )
 
 
@@ -82,3 +89,39 @@ def test_dressing_touches_one_axes_only() -> None:
 
 def test_mixing_nothing_in_changes_nothing() -> None:
     np.testing.assert_allclose(mixed("#ff0000", "#0000ff", [0.0, 1.0]), [[1, 0, 0], [0, 0, 1]])
+
+
+@pytest.mark.parametrize("name", ["US$", "$x_{$ 5%", r"_$\foo$", "a_b", "$", "a$b$c$"])
+def test_names_that_are_no_formula_are_shown_as_they_are(name: str) -> None:
+    label = Text(text=legible(name))
+    shown, formula = label._preprocess_math(label.get_text())
+    assert (shown, formula) == (name, False)
+
+
+def test_formulas_stay_formulas() -> None:
+    assert legible(r"log $\sigma^2$") == r"log $\sigma^2$"
+
+
+def test_a_factor_of_the_ticks_is_clear_of_the_legend() -> None:
+    fig = Figure(layout="constrained")
+    ax = dress(fig.add_subplot())
+    (line,) = ax.plot([0, 1], [0, 6e6], label="six million")
+    legend = legend_above(ax, [line])
+    fig.draw_without_rendering()
+    factor = ax.yaxis.get_offset_text()
+    assert factor.get_text() == "1e6"
+    assert not legend.get_window_extent().overlaps(factor.get_window_extent())
+
+
+@pytest.mark.parametrize("ax", [3, Figure(), np.array([Figure().add_subplot()])])
+def test_axes_are_axes_and_figures_are_figures(ax: object) -> None:
+    with pytest.raises(TypeError, match="ax must be one matplotlib Axes, not"):
+        unwrap(axes_or_new)(ax)
+    with pytest.raises(TypeError, match="fig must be an empty matplotlib figure, not Axes"):
+        unwrap(figure_given)(Figure().add_subplot())
+
+
+def test_values_far_from_zero_vary() -> None:
+    assert varies(1e9 + np.array([0.0, 0.1]))
+    assert not varies([0.1 + 0.2, 0.3])
+    assert not varies(np.zeros(3))
