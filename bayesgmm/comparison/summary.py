@@ -188,11 +188,19 @@ class Summary:
         lines += [f"No standard errors for component {j}: {why}." for j, why in reasons if why]
         lines += [self._agreement()] if self.both.same_likelihood else []
         lines += left_out(self.both.posterior.loo)
-        shared = self.both.posterior.structure.shared
-        lines += (
-            [f"Shared by all components, not relabelled: {', '.join(shared)}."] if shared else []
-        )
-        return [*lines, self._certainty()]
+        return [*lines, *self._unlabelled(), self._certainty()]
+
+    def _unlabelled(self) -> list[str]:
+        """What kept its order: of a program what has no plate, of draws what no dimension tells."""
+        names = ", ".join(self.both.posterior.structure.shared)
+        if not names:
+            return []
+        if self.both.posterior.inference != "draws":
+            return [f"Shared by all components, not relabelled: {names}."]
+        return [
+            f"Not relabelled, as no dimension is known to count components: {names}. What belongs to "
+            "components moves too where cluster_dims names that dimension."
+        ]
 
     def _components(self) -> list[int]:
         return list(dict.fromkeys(row.component for row in self.rows))

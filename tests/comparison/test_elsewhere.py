@@ -72,6 +72,16 @@ def test_weights_rounded_to_six_digits_are_those_of_the_draws():
     np.testing.assert_allclose(np.sort(found), np.sort(mixture.weights), atol=2e-6)
 
 
+def test_the_summary_names_what_kept_its_order():
+    mixture, rows = simulated()
+    draws = as_arrays(mixture) | {"sds": np.ones((*SHAPE, 2, 2))}
+    told = " ".join(brought(draws, rows).summary().remarks())
+    assert "no dimension is known to count components: sds." in told
+    assert "Shared" not in told
+    moved = brought(draws, rows, cluster_dims=["sds_dim_0"]).summary().remarks()
+    assert "cluster_dims" not in " ".join(moved)
+
+
 def test_what_the_sampler_says_is_read_from_its_notes():
     fit = own()
     tree = xr.DataTree.from_dict(
