@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 BOLD, DIM, RED, GREEN, YELLOW, CYAN = "1", "2", "31", "32", "33", "36"
 GOOD = "stable|approximate"
@@ -21,6 +22,11 @@ MARKS = {
     rf"^({UNUSABLE}): ": RED,
     r"^bayesgmm: (warning): ": YELLOW,
 }
+
+
+def on_terminal(stream: Any) -> bool:
+    """Whether it is shown on a terminal; a stream that is closed is None."""
+    return stream is not None and stream.isatty()
 
 
 def painted(text: str, terminal: bool, environment: Mapping[str, str] = os.environ) -> str:

@@ -5,7 +5,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 
-from bayesgmm.cli.colour import painted
+from bayesgmm.cli.colour import on_terminal, painted
 from bayesgmm.cli.interrupts import INTERRUPTED, heard_interrupts, leave
 from bayesgmm.cli.parser import parse
 from bayesgmm.cli.values import as_typed
@@ -21,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with warnings.catch_warnings(), heard_interrupts():
             warnings.showwarning = _show_warning  # type: ignore[assignment]
             status: int = options.run(options) or 0
-        sys.stdout.flush()
+        print(end="", flush=True)
     except InputError as error:
         _say(as_typed(str(error)))
         return BAD_INPUT
@@ -40,4 +40,4 @@ def _show_warning(message: Warning | str, *_: object) -> None:
 
 
 def _say(message: str) -> None:
-    print(painted(f"bayesgmm: {message}", sys.stderr.isatty()), file=sys.stderr)
+    print(painted(f"bayesgmm: {message}", on_terminal(sys.stderr)), file=sys.stderr)

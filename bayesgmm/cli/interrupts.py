@@ -39,6 +39,6 @@ def stop_if_interrupted() -> None:
 
 def leave(status: int) -> NoReturn:
     """End at once: a compiler that is under way in the background is not waited for."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        print(end="", file=stream, flush=True)
     os._exit(status)

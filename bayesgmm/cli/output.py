@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from bayesgmm.cli.colour import painted
+from bayesgmm.cli.colour import on_terminal, painted
 from bayesgmm.store import writable
 
 USES = {
@@ -20,13 +20,13 @@ USES = {
 
 def show(what: object) -> None:
     """Print it, in colour where stdout is a terminal that has some."""
-    print(painted(str(what), sys.stdout.isatty()))
+    print(painted(str(what), on_terminal(sys.stdout)))
 
 
 def outputs_of(options: argparse.Namespace, *names: str) -> dict[str, Path | None]:
     """Where to write, checked before any long work."""
     given = {name: getattr(options, name) for name in names}
-    return {name: writable(path) if path else None for name, path in given.items()}
+    return {name: writable(path) if path is not None else None for name, path in given.items()}
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:

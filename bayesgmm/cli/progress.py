@@ -4,6 +4,7 @@ import shutil
 import sys
 import time
 
+from bayesgmm.cli.colour import on_terminal
 from bayesgmm.cli.interrupts import stop_if_interrupted
 
 CLEAR = "\r\x1b[K"
@@ -16,7 +17,7 @@ class ProgressLine:
     """
 
     def __init__(self, quiet: bool) -> None:
-        self.shown = not quiet and sys.stderr.isatty()
+        self.shown = not quiet and on_terminal(sys.stderr)
         self.began = time.monotonic()
         self.begun: dict[tuple[str, int], tuple[float, int]] = {}
 

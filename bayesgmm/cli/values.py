@@ -8,6 +8,7 @@ from typing import Any
 from bayesgmm.data.errors import InputError
 from bayesgmm.data.ranges import component_range
 
+MOST_KS = 1000
 TYPED = {
     "n_components": "-k",
     "num_chains": "--chains",
@@ -44,7 +45,7 @@ def table_of(options: argparse.Namespace) -> Any:
     """The data, checked."""
     from bayesgmm.data.table import read_table
 
-    columns = options.columns.split(",") if options.columns else None
+    columns = options.columns.split(",") if options.columns is not None else None
     return read_table(options.data, columns, options.weights)
 
 
@@ -56,12 +57,14 @@ def numbers_of_components(text: str) -> list[int]:
     """
     try:
         if ":" in text:
-            low, high = text.split(":")
-            given = list(range(int(low), int(high) + 1))
+            low, high = map(int, text.split(":"))
+            given = list(range(low, min(high, low + MOST_KS) + 1))
         else:
             given = [int(part) for part in text.split(",")]
     except ValueError:
         raise InputError(f"-k {text!r} is not a range; write 1:6, 3 or 1,2,5.") from None
+    if len(given) > MOST_KS:
+        raise InputError(f"-k {text} has more than {MOST_KS:,} numbers of components.")
     return component_range(given)
 
 

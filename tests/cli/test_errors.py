@@ -33,6 +33,7 @@ from tests.cli.process import run
         ("compare faithful --json /", "folder"),
         ("compare faithful -k 3:x", "-k '3:x'"),
         ("compare faithful -k 3:1", "empty"),
+        ("compare faithful -k 1:999999999999", "more than 1,000 numbers"),
         ("compare faithful --criterion bix", "did you mean 'bic'"),
         ("compare faithful -k 1:3 --models gaussian sparse", "-k '1:3'"),
         ("compare faithful -k 2,3,4 --models gaussian sparse", "3 numbers for 2 models"),
@@ -109,3 +110,11 @@ def test_bad_files_are_refused(
 )
 def test_errors_name_what_was_typed(message: str, told: str) -> None:
     assert as_typed(message) == told
+
+
+@pytest.mark.parametrize(("option", "told"), [("--save", "folder"), ("--columns", "names ''")])
+def test_an_empty_name_is_not_passed_over(
+    option: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["fit", "faithful", "-k", "2", option, ""]) == 2
+    assert told in capsys.readouterr().err

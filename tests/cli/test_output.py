@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from bayesgmm import cli
 from bayesgmm.cli.output import say_written
 
 
@@ -27,3 +28,10 @@ def test_every_file_is_told_with_its_size_and_its_use(
 def test_nothing_is_told_where_nothing_was_written(capsys: pytest.CaptureFixture[str]) -> None:
     say_written({"json": None})
     assert capsys.readouterr().out == ""
+
+
+def test_closed_streams_are_written_to_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdout", None)
+    monkeypatch.setattr("sys.stderr", None)
+    assert cli.main(["datasets"]) == 0
+    assert cli.main(["fit", "faithfull", "-k", "2"]) == 2
