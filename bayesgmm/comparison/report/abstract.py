@@ -16,6 +16,7 @@ from bayesgmm.comparison.programs import ProgramComparison
 from bayesgmm.comparison.report.groups import groups
 from bayesgmm.comparison.verdicts import better_family, tied
 from bayesgmm.comparison.words import counted, fixed, listed, number
+from bayesgmm.gaussian.families import family_label
 
 SMALL_MARGIN, WIDE_MARGIN = 2.0, 10.0  # in BIC, as Kass and Raftery (1995) read it
 MOST_CAUTIONS = 2
@@ -71,7 +72,7 @@ def _how_many(comparison: Comparison) -> str:
     if not chosen.posterior.verdict.usable:
         have = "has" if chosen.n_components == 1 else "have"
         return (
-            f"How many groups {data} form is not settled: no computation reached its end, and "
+            f"How many groups {data} form is not settled: no computation is reliable, and "
             f"{k}, which {have} the lowest {name}, can only be provisional."
         )
     usable = [each for each in comparison.fits if each.posterior.verdict.usable]
@@ -136,7 +137,7 @@ def _predictions(comparison: Comparison, usable: Sequence[Both]) -> Iterator[str
 def _which(comparison: ProgramComparison) -> str:
     data, usable = _observations(comparison.fits[0]), comparison.usable
     if not usable:
-        return f"Which program describes {data} best is not settled: none converged."
+        return f"Which program describes {data} best is not settled: no computation is reliable."
     best, *others = usable
     name = comparison.name_of(best)
     if not others:
@@ -223,7 +224,8 @@ def _of_families(comparison: Comparison) -> Iterator[str]:
     if best is not None:
         k, name = _groups(best.n_components), comparison.criterion.upper()
         have = "has" if k == ONE else "have"
-        yield f"{k} of another shape ({best.covariance_type}) {have} a lower {name}"
+        label = family_label(best.covariance_type, len(comparison.table.columns))
+        yield f"{k} of another shape ({label}) {have} a lower {name}"
 
 
 def _capital(text: str) -> str:

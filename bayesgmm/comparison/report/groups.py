@@ -32,9 +32,10 @@ def groups(both: Both, rows: Sequence[Parameter]) -> str:
     if not posterior.verdict.usable:
         return _by_estimate(rows, k)
     if k == 1:
-        return f"The group lies around {_place(both, rows, 1)}."
+        place = _place(both, rows, 1)
+        return f"The group {f'lies around {place}' if place else 'holds every row'}."
     if k > MANY_GROUPS:
-        return _range(rows, k)
+        return _range([row for row in rows if row.component <= k], k)
     sizes = {row.component: row for row in rows if row.name == "weight"}
     told = [f"group {j} {_share(sizes[j])}{_around(both, rows, j)}" for j in range(1, k + 1)]
     told += [f"the background {_share(sizes[k + 1])}"] if k + 1 in sizes else []
@@ -105,8 +106,8 @@ def _by_estimate(rows: Sequence[Parameter], k: int) -> str:
     if k == 1 or not told:
         return "Nothing can be said of the groups with any certainty."
     return (
-        f"By maximum likelihood alone groups 1 to {k} hold {listed(told)} of the rows, whose "
-        "uncertainty is not known."
+        f"By maximum likelihood alone groups 1 {'and' if k == 2 else 'to'} {k} hold "
+        f"{listed(told)} of the rows, whose uncertainty is not known."
     )
 
 

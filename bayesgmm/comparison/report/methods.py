@@ -179,7 +179,7 @@ def _k_hat() -> str:
 
 def _undecided(contenders: Contenders) -> str:
     if not contenders.undecided:
-        return "All of them passed. "
+        return "All fits passed. "
     fits, are = ("fits", "are") if len(contenders.undecided) > 1 else ("fit", "is")
     named = listed(contenders.undecided)
     if contenders.what == "k":
@@ -198,7 +198,9 @@ def _relabelled() -> str:
 
 
 def _choice_of_components(comparison: Comparison) -> str:
-    types = list(dict.fromkeys(cell.covariance_type for cell in comparison.families.cells))
+    d = len(comparison.table.columns)
+    cells = comparison.families.cells
+    types = list(dict.fromkeys(family_label(cell.covariance_type, d) for cell in cells))
     return (
         "Numbers of components were compared by AIC (Akaike 1974), BIC (Schwarz 1978), ICL with "
         "maximum a posteriori memberships (Biernacki, Celeux and Govaert 2000) and "

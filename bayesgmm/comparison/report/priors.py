@@ -98,7 +98,8 @@ def priors(both: Both, given: Mapping[str, Any]) -> str:
     values["what"] = "all columns together" if spherical else "each column"
     if spherical and "sd" not in given:
         values["sd"] = "the root mean square of the columns' standard deviations"
-    used = phrases if len(both.problem.table.columns) > 1 else phrases[:3]
+    single = len(both.problem.table.columns) == 1
+    used = [each for each in phrases if not (single and each is _CORRELATIONS)]
     return opening + f"Its priors are: {'; '.join(phrase.format(**values) for phrase in used)}."
 
 

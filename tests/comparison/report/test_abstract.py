@@ -14,7 +14,8 @@ from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.compare import Comparison
 from bayesgmm.comparison.programs import ProgramComparison, ranked
 from bayesgmm.comparison.report import abstract
-from bayesgmm.comparison.report.groups import columns_apart
+from bayesgmm.comparison.report.groups import columns_apart, groups
+from bayesgmm.comparison.report.methods import of_components as methods
 from bayesgmm.comparison.summary import Summary
 from bayesgmm.gaussian.mixture import Mixture
 
@@ -151,16 +152,16 @@ def test_several_undecided_numbers_are_told_together(comparison: Comparison) -> 
 
 def test_nothing_is_promised_where_nothing_converged(comparison: Comparison) -> None:
     stuck = judged(comparison, dict.fromkeys((1, 2, 3), NOT_CONVERGED))
-    first, groups, care = of(stuck)
-    assert "is not settled" in first
-    assert groups.startswith("By maximum likelihood alone")
+    first, told, care = of(stuck)
+    assert "is not settled: no computation is reliable, and 2 groups" in first
+    assert told.startswith("By maximum likelihood alone groups 1 and 2 hold 35.6 % and 64")
     assert "provisional" in care
 
 
 def test_groups_that_blend_are_told_by_their_sizes_in_order(comparison: Comparison) -> None:
-    _, groups, care = of(judged(comparison, {2: AMBIGUOUS}))
-    assert "single ones cannot be told apart; in order of size they hold 64." in groups
-    assert "around" not in groups
+    _, told, care = of(judged(comparison, {2: AMBIGUOUS}))
+    assert "single ones cannot be told apart; in order of size they hold 64." in told
+    assert "around" not in told
     assert "groups overlap" in care
 
 
@@ -181,6 +182,23 @@ def test_one_group_has_no_size(comparison: Comparison) -> None:
         "it with."
     )
     assert group.startswith("The group lies around eruptions 3.4")
+
+
+def test_a_group_without_a_centre_lies_nowhere(comparison: Comparison) -> None:
+    one = replace(comparison, fits=comparison.fits[:1])
+    rows = [replace(row, name="slope") for row in one.summary().rows]
+    assert abstract.of_components(one, rows)[1] == "The group holds every row."
+
+
+def test_the_background_is_none_of_many_groups(
+    comparison: Comparison, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weight = replace(comparison.summary().rows[0], sd=0.01)
+    shares = {1: 0.29, 2: 0.7, 3: 0.01}  # the last is the background's
+    rows = [replace(weight, component=j, mean=mean) for j, mean in shares.items()]
+    monkeypatch.setattr("bayesgmm.comparison.report.groups.MANY_GROUPS", 1)
+    told = groups(comparison.fits[1], rows)
+    assert told == "The 2 groups hold from 29.0 % to 70.0 % of them."
 
 
 def test_programs_are_ranked_in_words(faithful_fit: bg.BayesianMixture) -> None:
@@ -211,3 +229,7 @@ def test_columns_in_which_groups_lie_apart_come_first() -> None:
     )
     assert columns_apart(mixture, 1) == [1]
     assert columns_apart(mixture, 2) == [1, 2]
+
+
+def test_families_of_one_column_have_one_letter(galaxies: Comparison) -> None:
+    assert "covariance structures E and V too" in "".join(methods(galaxies))

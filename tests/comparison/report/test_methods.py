@@ -15,7 +15,7 @@ from bayesgmm.comparison.both import Both
 from bayesgmm.comparison.compare import Comparison
 from bayesgmm.comparison.report.methods import of_components as methods
 from bayesgmm.comparison.report.methods import spans
-from bayesgmm.comparison.report.priors import PRIORS
+from bayesgmm.comparison.report.priors import PRIORS, priors
 from bayesgmm.comparison.report.references import REFERENCES, references
 
 CITATION = re.compile(r"[A-Z][a-z]+(?:, [A-Z][a-z]+)*(?: and [A-Z][a-z]+| et al\.)? (?:19|20)\d\d")
@@ -65,6 +65,22 @@ def test_the_priors_in_words_name_every_keyword_of_the_program(name: str) -> Non
 
 def test_every_program_of_the_library_has_its_priors_in_words() -> None:
     assert set(model_names()) == set(PRIORS)
+
+
+def test_one_column_has_no_correlations_but_every_other_prior(comparison: Comparison) -> None:
+    both = comparison.fits[0]
+    assert both.posterior.target is not None
+    target = replace(both.posterior.target, program=load_model("student_t"))
+    table = replace(both.problem.table, columns=("waiting",))
+    of_one_column = replace(
+        both,
+        model="student_t",
+        problem=replace(both.problem, table=table),
+        posterior=replace(both.posterior, target=target),
+    )
+    told = priors(of_one_column, {})
+    assert "degrees of freedom, gamma" in told
+    assert "LKJ" not in told
 
 
 def test_priors_that_were_given_are_told(comparison: Comparison) -> None:
