@@ -198,8 +198,8 @@ class Summary:
         if self.both.posterior.inference != "draws":
             return [f"Shared by all components, not relabelled: {names}."]
         return [
-            f"Not relabelled, as no dimension is known to count components: {names}. What belongs to "
-            "components moves too where cluster_dims names that dimension."
+            f"Not relabelled, as no dimension is known to count components: {names}. What belongs "
+            "to components moves too where cluster_dims names that dimension."
         ]
 
     def _components(self) -> list[int]:

@@ -183,10 +183,16 @@ def _agreement(both: Both, rows: Sequence[Parameter]) -> str:
     values = f"from {number(most.ml, most.sd)} to {number(most.mean, most.sd)}"
     if apart:
         return f"Maximum likelihood and Bayes disagree, most in the {_estimate(most)} ({values})"
+    which = "estimate with a standard error" if _unknown(rows) else "estimate"
     return (
-        "Maximum likelihood and Bayes agree: no estimate moves by more than its uncertainty (the "
+        f"Maximum likelihood and Bayes agree: no {which} moves by more than its uncertainty (the "
         f"largest move is that of the {_estimate(most)}, {values})"
     )
+
+
+def _unknown(rows: Sequence[Parameter]) -> bool:
+    """Whether there are estimates of which no standard error is known."""
+    return any(np.isfinite(row.ml) and not np.isfinite(row.se) for row in rows)
 
 
 def _estimate(row: Parameter) -> str:

@@ -233,3 +233,12 @@ def test_columns_in_which_groups_lie_apart_come_first() -> None:
 
 def test_families_of_one_column_have_one_letter(galaxies: Comparison) -> None:
     assert "covariance structures E and V too" in "".join(methods(galaxies))
+
+
+def test_agreement_is_claimed_of_what_was_compared(comparison: Comparison) -> None:
+    rows = comparison.summary().rows
+    known = abstract.of_components(comparison, rows)[2]
+    first = replace(rows[0], se=np.nan)
+    part = abstract.of_components(comparison, [first, *rows[1:]])[2]
+    assert "no estimate moves" in known
+    assert "no estimate with a standard error moves" in part
