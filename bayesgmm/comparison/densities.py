@@ -10,7 +10,7 @@ from bayesgmm.comparison.views import flat_draws
 from bayesgmm.data.errors import InputError
 from bayesgmm.gaussian.mixture import Mixture, log_density
 from bayesgmm.ml.problem import Problem
-from bayesgmm.plots import Curve, Surface
+from bayesgmm.plots import Curve, Surface, finer
 
 type Densities = Callable[[Sequence[int], Float[np.ndarray, "g p"]], Float[np.ndarray, "*s g"]]
 """From places of columns, and points in their space, to densities there."""
@@ -47,22 +47,23 @@ def _of_program(both: Both, most: int) -> Densities:
     return densities
 
 
-def curve(problem: Problem, ml: Densities, posterior: Densities | None, place: int) -> Curve:
-    """Densities along a column."""
-    x = _along(problem, place, ALONG)
+def curve(problem: Problem, ml: Mixture, posterior: Densities | None, place: int) -> Curve:
+    """Densities along a column, closely about the estimate's components."""
+    means, variances = np.asarray(ml.means)[:, place], covariances(ml, [place])[:, 0, 0]
+    x = finer(_along(problem, place, ALONG), means, np.sqrt(variances))
     points = x[:, None]
     draws = None if posterior is None else posterior([place], points)
-    return Curve(x, ml([place], points), draws)
+    return Curve(x, of_mixture(ml)([place], points), draws)
 
 
 def surface(
-    problem: Problem, ml: Densities, posterior: Densities | None, places: Sequence[int], cells: int
+    problem: Problem, ml: Mixture, posterior: Densities | None, places: Sequence[int], cells: int
 ) -> Surface:
     """Densities over the plane of two columns, the posterior's as their mean over the draws."""
     x, y = (_along(problem, place, cells) for place in places)
     points = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     mean = None if posterior is None else posterior(places, points).mean(0).reshape(y.size, x.size)
-    return Surface(x, y, ml(places, points).reshape(y.size, x.size), mean)
+    return Surface(x, y, of_mixture(ml)(places, points).reshape(y.size, x.size), mean)
 
 
 def _along(problem: Problem, place: int, points: int) -> Float[np.ndarray, " g"]:

@@ -14,7 +14,6 @@ from bayesgmm.comparison.densities import (
     Densities,
     covariances,
     curve,
-    of_mixture,
     of_posterior,
     surface,
     thinned,
@@ -102,7 +101,7 @@ def ml_density(
     fig: Figure | None = None,
 ) -> Axes | Panels:
     """The estimated density over the rows."""
-    return _density(problem, of_mixture(ml.mixture), None, "ML", columns, ax, fig)
+    return _density(problem, ml.mixture, None, "ML", columns, ax, fig)
 
 
 def density(
@@ -113,13 +112,13 @@ def density(
 ) -> Axes | Panels:
     """The estimated density over the posterior predictive's, and the rows."""
     estimate = "ML" if both.same_likelihood else GAUSSIAN_EM
-    ml, posterior = of_mixture(both.ml.mixture), of_posterior(both, DRAWS)
-    return _density(both.problem, ml, posterior, estimate, columns, ax, fig)
+    posterior = of_posterior(both, DRAWS)
+    return _density(both.problem, both.ml.mixture, posterior, estimate, columns, ax, fig)
 
 
 def _density(
     problem: Problem,
-    ml: Densities,
+    ml: Mixture,
     posterior: Densities | None,
     estimate: str,
     columns: Columns,

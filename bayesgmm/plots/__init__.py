@@ -13,7 +13,7 @@ from bayesgmm.plots.convergence import convergence
 from bayesgmm.plots.criteria import criteria_by_k, families_by_k
 from bayesgmm.plots.density import Curve, Surface, density_grid, density_line, density_plane
 from bayesgmm.plots.export import figure_png, figure_svg
-from bayesgmm.plots.histogram import histogram
+from bayesgmm.plots.histogram import finer, histogram
 from bayesgmm.plots.loo import loo_by_row
 from bayesgmm.plots.memberships import memberships
 from bayesgmm.plots.occupied import occupied
@@ -44,6 +44,7 @@ __all__ = [
     "figure_of",
     "figure_png",
     "figure_svg",
+    "finer",
     "histogram",
     "loo_by_row",
     "memberships",

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
 from bayesgmm.plots.canvas import Panels
-from bayesgmm.plots.histogram import component_densities, histogram
+from bayesgmm.plots.histogram import component_densities, finer, histogram
 from bayesgmm.plots.pairs import pair_grid, shares
 from bayesgmm.plots.plane import plane
 from bayesgmm.plots.style import Values
@@ -57,13 +57,14 @@ def clusters(
     rows = rows[:, None] if rows.ndim == 1 else rows
     mass = shares(labels, len(np.asarray(means)), row_weights) if weights is None else weights
     if rows.shape[1] == 1:
-        grid = _grid(rows)
+        sds = _sds(covariances)
+        grid = finer(_grid(rows), np.asarray(means)[:, 0], sds)
         band = _density_draws(grid, posterior_weights, posterior_means, posterior_covariances)
         return histogram(
             rows[:, 0],
             mass,
             np.asarray(means)[:, 0],
-            np.sqrt(np.asarray(covariances)[:, 0, 0]),
+            sds,
             row_weights=row_weights,
             estimate=estimate or "ML",
             posterior_density=band,
@@ -99,6 +100,10 @@ def clusters(
     )
 
 
+def _sds(covariances: ArrayLike) -> Values:
+    return np.asarray(np.sqrt(np.asarray(covariances)[..., 0, 0]))
+
+
 def _grid(X: Values) -> Values:
     margin = 0.1 * np.ptp(X) or 1.0
     return np.linspace(X.min() - margin, X.max() + margin, GRID)
@@ -114,7 +119,7 @@ def _density_draws(
     if weights is None or means is None or covariances is None:
         return None
     mass, centres = np.asarray(weights), np.asarray(means)[..., 0]
-    sds = np.sqrt(np.asarray(covariances)[..., 0, 0])
+    sds = _sds(covariances)
     shown = np.unique(np.linspace(0, len(mass) - 1, MOST_DRAWS).round().astype(int))
     draws = zip(mass[shown], centres[shown], sds[shown], strict=True)
     return np.stack([component_densities(grid, *draw).sum(axis=0) for draw in draws])

@@ -19,6 +19,7 @@ from bayesgmm.plots.style import (
 )
 
 GRID = 512
+AROUND = 33  # points of a curve within four standard deviations of a component
 FEW_ROWS = 300  # up to here every row gets a tick under the histogram
 MOST_BINS = 80
 BAND, BAND_CENTRE = "#F2D544", "#C79A00"  # what is posterior but of no single component
@@ -58,7 +59,8 @@ def histogram(
     rows = np.asarray(x, dtype=np.float64)
     edges = bin_edges(rows, row_weights, bins)
     low, high = _limits(rows, edges)
-    points = np.linspace(low, high, GRID) if grid is None else np.asarray(grid, dtype=np.float64)
+    own = finer(np.linspace(low, high, GRID), means, sds)
+    points = own if grid is None else np.asarray(grid, dtype=np.float64)
     draw_bars(ax, rows, edges, row_weights)
     handles = draw_densities(ax, points, weights, means, sds)
     handles[0].set_label(f"{estimate} density")
@@ -69,6 +71,19 @@ def histogram(
     ax.set_ylim(bottom=0.0)
     legend_above(ax, handles)
     return ax
+
+
+def finer(grid: Values, means: ArrayLike, sds: ArrayLike) -> Values:
+    """The grid with points about each mean (k,) added, so that no peak falls between two.
+
+    Args:
+        grid: (g,) increasing.
+        means: (k,) of the components.
+        sds: (k,) their standard deviations.
+    """
+    centres, widths = (np.asarray(a, dtype=np.float64)[:, None] for a in (means, sds))
+    near = centres + widths * np.linspace(-4.0, 4.0, AROUND)
+    return np.union1d(grid, near[(near >= grid[0]) & (near <= grid[-1])])
 
 
 def draw_bars(
