@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bayesgmm.comparison.compare import Comparison
 
 MOST_REFITS = 10
+CLEARLY = "over"  # by three standard errors
 TIE = 4.0
 TIE_SE = 2.0
 PROGRAM_OF_FAMILY = {
@@ -74,12 +75,18 @@ def _lower_bound(comparison: "Comparison") -> list[str]:
     for each in usable:
         if tied(each, best) or each is best:
             break
-        worse.append(each.n_components)
-    if not worse or worse[-1] >= best.n_components:
+        worse.append(each)
+    if not worse or worse[-1].n_components >= best.n_components:
         return []
-    if len(worse) == 1:
-        return [f"At least {worse[0] + 1}: k = {worse[0]} predicts far worse."]
-    return [f"At least {worse[-1] + 1}: k = {_runs(worse)} predict far worse."]
+    ks, far = [each.n_components for each in worse], all(_far(each, best) for each in worse)
+    predict = "predicts" if len(ks) == 1 else "predict"
+    return [f"At least {ks[-1] + 1}: k = {_runs(ks)} {predict} {'far ' if far else ''}worse."]
+
+
+def _far(each: Both, best: Both) -> bool:
+    """Whether a fit predicts worse by more than three standard errors."""
+    gap, se = difference(best.posterior.loo, each.posterior.loo, each.problem.row_weights)
+    return _strength(gap, se) == CLEARLY
 
 
 def _criteria(comparison: "Comparison") -> list[str]:
@@ -135,7 +142,7 @@ def _without_rows(fitted: Both) -> str:
 def _strength(gap: float, se: float) -> str:
     if gap < TIE or gap < se:
         return "no better than"
-    return "weakly over" if gap < 3 * se else "over"
+    return "weakly over" if gap < 3 * se else CLEARLY
 
 
 def _interrupted(comparison: "Comparison") -> list[str]:

@@ -553,8 +553,9 @@ class BayesianMixture(PosteriorFigures, Columns, DensityMixin, ClusterMixin, Bas
 
         Args:
             path: a file that `save` wrote.
-            model: the program, needed only to predict with a program that is not normal; its text
-                must be the one that was fitted.
+            model: the program, needed for what runs it (`occupied`, `prior_predictive`,
+                `sensitivity`, refits), and to predict with one that is not normal; its text must be
+                the one that was fitted.
 
         Raises:
             InputError: not a saved fit, damaged, or another program.

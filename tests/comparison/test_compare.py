@@ -173,3 +173,20 @@ def test_the_next_command_has_the_better_familys_program_or_shows_the_grid(
     told = verdicts._other_family(comparison, Cell(family_name, 3, None))
     assert told.startswith(f"bayesgmm {action} ")
     assert told.endswith(f" -k 1:3{option}")
+
+
+@pytest.mark.parametrize(
+    ("gap", "words"), [(12.0, "predicts worse."), (40.0, "predicts far worse.")]
+)
+def test_far_worse_is_never_what_is_weakly_better(
+    comparison: Comparison, gap: float, words: str
+) -> None:
+    fits = list(comparison.fits[:2])
+    n = len(fits[0].problem.X)
+    noise = np.random.default_rng(0).normal(size=n)
+    noise *= 5 / np.sqrt(np.square(noise - noise.mean()).sum())  # the standard error
+    for j, pointwise in enumerate([np.zeros(n), noise - noise.mean() + gap / n]):
+        loo = replace(fits[j].posterior.loo, pointwise=pointwise, elpd=float(pointwise.sum()))
+        fits[j] = replace(fits[j], posterior=replace(fits[j].posterior, known_loo=loo))
+    (told,) = verdicts._lower_bound(replace(comparison, fits=tuple(fits)))
+    assert told == f"At least 2: k = 1 {words}"
