@@ -1,6 +1,8 @@
 """`bayesgmm compare`: numbers of components both ways, or programs."""
 
 import argparse
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from bayesgmm.cli.interrupts import INTERRUPTED
@@ -101,12 +103,7 @@ def _components(options: argparse.Namespace) -> int:
     show(f"\n{comparison.summary()}")
     if comparison.calibration:
         show(f"\n{comparison.calibration}")
-    if outputs["report"]:
-        comparison.report(outputs["report"])
-    if outputs["json"]:
-        write_json(outputs["json"], comparison.to_dict())
-    say_written(outputs)
-    return INTERRUPTED if comparison.interrupted else 0
+    return _written(comparison, outputs)
 
 
 def _programs(options: argparse.Namespace) -> int:
@@ -127,6 +124,11 @@ def _programs(options: argparse.Namespace) -> int:
         own = (priors, settings, options.starts, rng, seed, asked, progress)
         comparison = programs.run(table, several, *own)
     show(comparison)
+    return _written(comparison, outputs)
+
+
+def _written(comparison: Any, outputs: Mapping[str, Path | None]) -> int:
+    """The exit status, once what was asked for is in its files."""
     if outputs["report"]:
         comparison.report(outputs["report"])
     if outputs["json"]:

@@ -4,6 +4,7 @@ import argparse
 import json
 import shlex
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
     write_atomically(path, (json.dumps(content, indent=2) + "\n").encode())
 
 
-def say_written(outputs: dict[str, Path | None]) -> None:
+def say_written(outputs: Mapping[str, Path | None]) -> None:
     """One line for each file: where it is, how large, and what to do with it."""
     lines = [
         f"written: {path} ({_size(path)}): {USES[name].format(shlex.quote(str(path)))}"

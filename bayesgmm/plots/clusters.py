@@ -11,7 +11,7 @@ from bayesgmm.plots.canvas import Panels
 from bayesgmm.plots.histogram import component_densities, finer, histogram
 from bayesgmm.plots.pairs import pair_grid, shares
 from bayesgmm.plots.plane import plane
-from bayesgmm.plots.style import Values
+from bayesgmm.plots.style import Keywords, Values
 
 GRID = 400
 MOST_DRAWS = 1000  # of which the band of the density is made
@@ -72,32 +72,16 @@ def clusters(
             column=None if columns is None else columns[0],
             ax=ax,
         )
-    if rows.shape[1] == 2:
-        return plane(
-            rows,
-            labels,
-            means,
-            covariances,
-            columns=columns,
-            row_weights=row_weights,
-            estimate=estimate or "maximum likelihood",
-            posterior_means=posterior_means,
-            posterior_covariances=posterior_covariances,
-            ax=ax,
-        )
-    return pair_grid(
-        rows,
-        labels,
-        means,
-        covariances,
-        weights=mass,
+    scene: Keywords = dict(
         columns=columns,
         row_weights=row_weights,
         estimate=estimate or "maximum likelihood",
         posterior_means=posterior_means,
         posterior_covariances=posterior_covariances,
-        fig=fig,
     )
+    if rows.shape[1] == 2:
+        return plane(rows, labels, means, covariances, ax=ax, **scene)
+    return pair_grid(rows, labels, means, covariances, weights=mass, fig=fig, **scene)
 
 
 def _sds(covariances: ArrayLike) -> Values:
